@@ -1,0 +1,58 @@
+package access
+
+import "time"
+
+// Verdict is the outcome of a decision.
+type Verdict string
+
+// The verdicts. Only Approve has an effect in Teleport.
+const (
+	Approve      Verdict = "approve"
+	No           Verdict = "no"             // at least one check failed
+	CouldNotTell Verdict = "could not tell" // no check failed, but a fact could not be read
+	Already      Verdict = "already reviewed"
+)
+
+// Status is the outcome of one check.
+type Status string
+
+// The three values of a check (spec §2).
+const (
+	Passed  Status = "passed"
+	Failed  Status = "failed"
+	Unknown Status = "could not tell"
+)
+
+// Check is one condition of an automatic approval with what it saw (spec §4).
+type Check struct {
+	Name     string    `json:"name"`
+	Status   Status    `json:"status"`
+	Want     string    `json:"want,omitempty"`
+	Saw      string    `json:"saw,omitempty"`
+	ReadAt   time.Time `json:"read_at,omitzero"` // of the oldest fact that the check rests on
+	Sentence string    `json:"sentence"`
+	Children []Check   `json:"checks,omitempty"`
+}
+
+// Decision says whether pdhook approves a request, and why.
+type Decision struct {
+	Request  RequestID `json:"request_id"`
+	Verdict  Verdict   `json:"verdict"`
+	Cause    string    `json:"cause"` // why it was looked at: "request created", "webhook incident.resolved", …
+	Time     time.Time `json:"time"`
+	Sentence string    `json:"sentence"` // the reason in one sentence, for people
+	Checks   []Check   `json:"checks"`
+	Evidence *Evidence `json:"evidence,omitempty"` // set with Approve
+
+	// Next is when the decision can turn out otherwise without any hint (a shift or the access starts);
+	// zero when no such moment is known.
+	Next time.Time `json:"next,omitzero"`
+}
+
+// Evidence is what an approval rests on.
+type Evidence struct {
+	User    User      `json:"user"`
+	Service Service   `json:"service"`
+	OnCall  OnCall    `json:"on_call"`
+	ReadAt  time.Time `json:"read_at"` // of the oldest fact in the chain: the review must be over within 10 s of it
+}

@@ -1,0 +1,55 @@
+package access
+
+import "time"
+
+// Link ties a request to its incidents: what pdhook did for it and what it last saw. What must outlive
+// the disk is also in Teleport's plugin data (spec §7).
+type Link struct {
+	Request  RequestID `json:"request"`
+	User     string    `json:"user"`
+	Roles    []string  `json:"roles"`
+	Reason   string    `json:"reason,omitempty"`
+	Created  time.Time `json:"created"`
+	Expires  time.Time `json:"expires"`            // the request's own expiry as last seen; passed: the request is gone
+	State    State     `json:"state"`              // as last seen
+	Reviewed bool      `json:"reviewed,omitempty"` // pdhook submitted its review
+	Finished time.Time `json:"finished,omitzero"`  // nothing more to do since then
+
+	Incidents []LinkedIncident `json:"incidents,omitempty"`
+	Missing   []string         `json:"missing,omitempty"` // services to notify that have no incident yet, with the reason
+	Named     Named            `json:"named,omitzero"`
+	Updated   time.Time        `json:"updated"`
+}
+
+// Named is what the roles of a pending request name in PagerDuty, as last resolved: it says which
+// webhooks and which on-call changes concern the request. It proves nothing.
+type Named struct {
+	ServiceNames []string    `json:"service_names,omitempty"` // as annotated; may name services PagerDuty does not know (yet)
+	Services     []ServiceID `json:"services,omitempty"`
+	Policies     []PolicyID  `json:"policies,omitempty"` // whose on-call entries could approve the requester
+	User         UserID      `json:"user,omitempty"`     // the requester in PagerDuty
+}
+
+// LinkedIncident is one incident of a request, with what was written to it.
+type LinkedIncident struct {
+	ID          IncidentID `json:"id"`
+	Key         string     `json:"key"`
+	Service     ServiceID  `json:"service"`
+	ServiceName string     `json:"service_name,omitempty"`
+	URL         string     `json:"url,omitempty"`
+
+	Reviews    int  `json:"reviews,omitempty"`     // review notes written, in Teleport's order
+	StillNoted bool `json:"still_noted,omitempty"` // somebody resolved it early: written that the request is still pending
+	Noted      bool `json:"noted,omitempty"`       // decision note written
+	Ended      bool `json:"ended,omitempty"`       // resolved, or left to others for good
+	NotOurs    bool `json:"not_ours,omitempty"`    // failed the own test of spec §5: never written to
+
+	// Seen by this replica only; not part of what replicas share.
+	Verified       bool           `json:"verified,omitempty"` // passed the own test, or was opened by this replica
+	Status         IncidentStatus `json:"status,omitempty"`
+	AcknowledgedBy []string       `json:"acknowledged_by,omitempty"`
+	MergedInto     IncidentID     `json:"merged_into,omitempty"`
+}
+
+// Open reports whether pdhook still has something to do for the link.
+func (l Link) Open() bool { return l.Finished.IsZero() }

@@ -1,0 +1,102 @@
+package access
+
+import "time"
+
+// User is a PagerDuty user.
+type User struct {
+	ID      UserID
+	Name    string
+	Email   string // login e-mail, case as entered in PagerDuty
+	Account string // subdomain of the account, from the user's html_url; "" when it is not shown
+}
+
+// Service is a PagerDuty service.
+type Service struct {
+	ID       ServiceID
+	Name     string
+	Policy   PolicyID // its escalation policy now
+	Disabled bool     // disabled or in maintenance: PagerDuty opens no incidents on it
+	Account  string   // subdomain of the account, from the service's html_url; "" when it is not shown
+}
+
+// OnCall is one unbroken stretch of duty of one user at one level of one escalation policy
+// (PagerDuty's GET /oncalls).
+type OnCall struct {
+	User     User
+	Policy   PolicyID
+	Schedule ScheduleID // "" when the user stands on the policy directly
+	Level    int        // 1 is paged first
+	Start    time.Time  // zero: always on call
+	End      time.Time  // zero: no end known
+}
+
+// At reports whether the entry covers the moment now.
+func (o OnCall) At(now time.Time) bool {
+	return !o.Start.After(now) && (o.End.IsZero() || o.End.After(now))
+}
+
+// OnCallQuery asks who is on call, now and up to Until. Both lists must hold at least one ID: PagerDuty
+// takes a missing filter for "everybody".
+type OnCallQuery struct {
+	Users    []UserID
+	Policies []PolicyID
+	Until    time.Time // zero: only now
+}
+
+// Incident is a PagerDuty incident.
+type Incident struct {
+	ID              IncidentID
+	Key             string // incident_key
+	Service         ServiceID
+	ServiceName     string
+	Status          IncidentStatus
+	URL             string
+	Created         time.Time
+	TriggeredBy     UserID   // agent of the first trigger log entry; "" when it was no user
+	Acknowledgers   []string // names, while acknowledged
+	ResolvedBy      string   // name of the user who resolved it; "" for a time-out or automation
+	MergedInto      IncidentID
+	TriggerNotShown bool // PagerDuty gave no first trigger log entry: who triggered it is not known
+}
+
+// IncidentStatus is an incident's status in PagerDuty's words.
+type IncidentStatus string
+
+// PagerDuty's incident statuses; more may be introduced.
+const (
+	Triggered    IncidentStatus = "triggered"
+	Acknowledged IncidentStatus = "acknowledged"
+	Resolved     IncidentStatus = "resolved"
+)
+
+// Open reports whether the incident still pages somebody: everything but resolved.
+func (i Incident) Open() bool { return i.Status != Resolved }
+
+// NewIncident is what pdhook asks PagerDuty to open.
+type NewIncident struct {
+	Key     string
+	Service ServiceID
+	Title   string
+	Details string
+}
+
+// Note is a note of an incident.
+type Note struct {
+	Content string
+	Created time.Time
+}
+
+// Event is a PagerDuty V3 webhook event, cut down to where it tells pdhook to look. It proves nothing:
+// what counts is read again (spec §2).
+type Event struct {
+	ID          EventID
+	Type        string // e.g. "incident.acknowledged"
+	Occurred    time.Time
+	Received    time.Time
+	Incidents   []IncidentID
+	IncidentKey string // of the incident the event is about, where the event shows it
+	Service     ServiceID
+	ServiceName string
+	Malformed   bool   // known type, unexpected shape
+	Body        []byte // as signed; kept only until the event took effect
+}
