@@ -16,7 +16,7 @@ type Link struct {
 	Finished time.Time `json:"finished,omitzero"`  // nothing more to do since then
 
 	Incidents []LinkedIncident `json:"incidents,omitempty"`
-	Missing   []string         `json:"missing,omitempty"` // services to notify that have no incident yet, with the reason
+	Missing   []string         `json:"missing,omitempty"` // why a service to notify has no incident yet
 	Named     Named            `json:"named,omitzero"`
 	Updated   time.Time        `json:"updated"`
 }
@@ -30,11 +30,13 @@ type Named struct {
 	User         UserID      `json:"user,omitempty"`     // the requester in PagerDuty
 }
 
-// LinkedIncident is one incident of a request, with what was written to it.
+// LinkedIncident is one incident of a request, with what was written to it. The services to notify are
+// fixed when the first incident is opened: until its own incident exists, a service has an entry without ID.
 type LinkedIncident struct {
-	ID          IncidentID `json:"id"`
-	Key         string     `json:"key"`
-	Service     ServiceID  `json:"service"`
+	ID          IncidentID `json:"id,omitempty"`
+	Ref         string     `json:"ref,omitempty"` // the service as annotated: a name, or "id:" and an ID
+	Key         string     `json:"key,omitempty"`
+	Service     ServiceID  `json:"service,omitempty"`
 	ServiceName string     `json:"service_name,omitempty"`
 	URL         string     `json:"url,omitempty"`
 
@@ -42,7 +44,6 @@ type LinkedIncident struct {
 	StillNoted bool `json:"still_noted,omitempty"` // somebody resolved it early: written that the request is still pending
 	Noted      bool `json:"noted,omitempty"`       // decision note written
 	Ended      bool `json:"ended,omitempty"`       // resolved, or left to others for good
-	NotOurs    bool `json:"not_ours,omitempty"`    // failed the own test of spec §5: never written to
 
 	// Seen by this replica only; not part of what replicas share.
 	Verified       bool           `json:"verified,omitempty"` // passed the own test, or was opened by this replica
@@ -53,3 +54,10 @@ type LinkedIncident struct {
 
 // Open reports whether pdhook still has something to do for the link.
 func (l Link) Open() bool { return l.Finished.IsZero() }
+
+// Outcome is what one reconcile leaves behind. It is written at once or not at all.
+type Outcome struct {
+	Link     *Link
+	Decision *Decision // nil: nothing was decided
+	Finished []EventID // webhook events that took effect for the request of Link
+}

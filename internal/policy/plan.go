@@ -1,0 +1,114 @@
+package policy
+
+import (
+	"slices"
+
+	"github.com/pdhook/pdhook/internal/access"
+)
+
+// Kind is what an Action does.
+type Kind string
+
+// The kinds of actions, in the order in which one reconcile does them (spec §5).
+const (
+	SubmitReview Kind = "review"
+	OpenIncident Kind = "incident"
+	AddNote      Kind = "note"
+	Resolve      Kind = "resolve"
+)
+
+// Action is one effect that is still missing.
+type Action struct {
+	Kind  Kind
+	Index int                          // which of Link.Incidents; unused for SubmitReview
+	Text  string                       // of a note
+	Mark  func(*access.LinkedIncident) // records the effect as done
+}
+
+// Lane names the sequence an action belongs to: after a failure the rest of its lane waits, the others go on.
+func (a Action) Lane() int {
+	if a.Kind == SubmitReview {
+		return -1
+	}
+	return a.Index
+}
+
+// Work is where a request stands: what Teleport says of it, what was decided, and what is done.
+type Work struct {
+	Request  access.Request // with State Expired when it is gone
+	Decision access.Decision
+	Link     access.Link
+	URL      string // the request's page, "" unknown
+
+	// Claimed: pdhook announced to open incidents while the request was pending. A request that is decided
+	// or gone opens none without it (spec §5).
+	Claimed bool
+	Blocked map[int]bool // lanes that failed in this reconcile
+}
+
+// Next gives the first action that is missing and not blocked. An empty answer means that nothing is to
+// be done: running the loop twice does nothing the second time.
+func Next(w Work) (Action, bool) {
+	if w.Request.State == access.Pending && w.Decision.Verdict == access.Approve && !w.Blocked[-1] {
+		return Action{Kind: SubmitReview}, true
+	}
+	for i, incident := range w.Link.Incidents {
+		if incident.ID == "" && !incident.Ended && !w.Blocked[i] && (w.Request.State == access.Pending || w.Claimed) {
+			return Action{Kind: OpenIncident, Index: i}, true
+		}
+	}
+	for i, incident := range w.Link.Incidents {
+		if incident.ID == "" || incident.Ended || w.Blocked[i] {
+			continue
+		}
+		if a, ok := nextOn(w, incident); ok {
+			a.Index = i
+			return a, true
+		}
+	}
+	return Action{}, false
+}
+
+// nextOn gives what is missing on one open incident: notes in order, then its end.
+func nextOn(w Work, incident access.LinkedIncident) (Action, bool) {
+	if w.Request.State == access.Pending && incident.Status == access.Resolved && !incident.StillNoted {
+		return Action{Kind: AddNote, Text: StillPendingNote(w.Request.ID, w.URL),
+			Mark: func(l *access.LinkedIncident) { l.StillNoted = true }}, true
+	}
+	if incident.Reviews < len(w.Request.Reviews) { // Teleport appends reviews: what was counted stays counted
+		return Action{Kind: AddNote, Text: ReviewNote(w.Request.Reviews[incident.Reviews]),
+			Mark: func(l *access.LinkedIncident) { l.Reviews++ }}, true
+	}
+	if w.Request.State == access.Pending {
+		return Action{}, false
+	}
+	if !incident.Noted {
+		return Action{Kind: AddNote, Text: DecisionNote(w.Request.State, w.Request.ResolveReason),
+			Mark: func(l *access.LinkedIncident) { l.Noted = true }}, true
+	}
+	return Action{Kind: Resolve, Mark: func(l *access.LinkedIncident) { l.Ended = true }}, true
+}
+
+// Finished reports whether nothing is left to do for a request that is decided or gone.
+func Finished(w Work) bool {
+	if w.Request.State == access.Pending {
+		return false
+	}
+	return !slices.ContainsFunc(w.Link.Incidents, func(i access.LinkedIncident) bool {
+		return i.ID != "" && !i.Ended
+	})
+}
+
+// Owned is the own test of spec §5: an incident is pdhook's if it has exactly the request's key, is on the
+// service that was notified and was triggered by the user of user_email. The answer says what is foreign.
+func Owned(i access.Incident, id access.RequestID, service access.ServiceID, bot access.UserID) (bool, string) {
+	switch {
+	case i.Key != access.IncidentKey(id) && i.Key != access.FallbackIncidentKey(id):
+		return false, "its incident_key is another"
+	case i.Service != service:
+		return false, "it is on another service"
+	case i.TriggeredBy == "" || i.TriggeredBy != bot:
+		return false, "somebody else triggered it"
+	}
+	return true, ""
+}

@@ -1,0 +1,106 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/pdhook/pdhook/internal/access"
+)
+
+// Limits of the texts in characters. PagerDuty publishes none for titles, details and notes; these are
+// what its other APIs take (spec §5: cut at PagerDuty's limits). Teleport's review reasons hold 4096 bytes.
+const (
+	titleLimit = 255
+	textLimit  = 1024
+	fieldLimit = 200
+)
+
+// Time is how pdhook writes a moment to people: RFC 3339 in UTC with seconds.
+func Time(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
+
+// Title is the title of a request's incidents.
+func Title(req access.Request) string {
+	return access.OneLine("Access request from "+req.User, titleLimit)
+}
+
+// Details is the body of a request's incidents. url is the request's page in Teleport, "" when the
+// cluster gives no public address.
+func Details(req access.Request, url string, d access.Decision, reviewFailed error) string {
+	var lines []string
+	add := func(name, value string) {
+		if value = access.OneLine(value, fieldLimit); value != "" {
+			lines = append(lines, name+": "+value)
+		}
+	}
+	add("User", req.User)
+	add("Roles", strings.Join(req.Roles, ", "))
+	add("Resources", strings.Join(req.Resources, ", "))
+	add("Reason", req.Reason)
+	add("Time", Time(req.Created))
+	add("Link", url)
+	add("Request ID", string(req.ID))
+	lines = append(lines, access.OneLine(automatic(req, d, reviewFailed), 2*fieldLimit))
+	return access.Cut(strings.Join(lines, "\n"), textLimit)
+}
+
+// automatic says in one sentence what became of the automatic approval.
+func automatic(req access.Request, d access.Decision, reviewFailed error) string {
+	switch {
+	case reviewFailed != nil:
+		return fmt.Sprintf("Not approved automatically, although %s: %v", d.Sentence, reviewFailed)
+	case d.Verdict == access.Approve && req.State == access.Pending:
+		return "Reviewed automatically, but more approvals are needed: " + d.Sentence + "."
+	case d.Verdict == access.Approve:
+		return "Approved automatically: " + d.Sentence + "."
+	case d.Verdict == access.Already:
+		return "Reviewed automatically, but more approvals are needed: " + d.Sentence + "."
+	case d.Verdict == access.CouldNotTell:
+		return "Could not be evaluated: " + d.Sentence + "."
+	}
+	return "Not approved automatically: " + d.Sentence + "."
+}
+
+// ReviewNote is the note that tells of one review.
+func ReviewNote(r access.Review) string {
+	return note(fmt.Sprintf("%s reviewed the request at %s.", access.OneLine(r.Author, fieldLimit), Time(r.Time)),
+		"Resolution: "+strings.ToUpper(string(r.State)), r.Reason)
+}
+
+// DecisionNote is the note that tells how the request ended.
+func DecisionNote(state access.State, reason string) string {
+	return note("Access request has been "+string(state), "", reason)
+}
+
+// StillPendingNote is written once when a person or a time-out resolves the incident of a request that
+// still waits for its decision.
+func StillPendingNote(id access.RequestID, url string) string {
+	where := fmt.Sprintf("Decide it with: tctl requests approve %s (or deny)", id)
+	if url != "" {
+		where = "Decide it at " + url
+	}
+	return "This incident is resolved, but the access request is still pending.\n" + where
+}
+
+func note(first, second, reason string) string {
+	lines := []string{first}
+	if second != "" {
+		lines = append(lines, second)
+	}
+	used := len([]rune(strings.Join(lines, "\n"))) + len("\nReason: ")
+	if reason = access.OneLine(reason, textLimit-used); reason != "" {
+		lines = append(lines, "Reason: "+reason)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// ReviewReason is the reason of pdhook's own review. Its last line makes the approval provable later.
+func ReviewReason(d access.Decision) string {
+	e := d.Evidence
+	entry := fmt.Sprintf("%s/%d/%s", e.OnCall.Policy, e.OnCall.Level, e.User.ID)
+	if e.OnCall.Schedule != "" {
+		entry += "/" + string(e.OnCall.Schedule)
+	}
+	return fmt.Sprintf("Approved by pdhook: %s.\npdhook: basis=none oncall=%s read=%s",
+		access.OneLine(d.Sentence, textLimit), entry, Time(e.ReadAt))
+}
