@@ -56,3 +56,17 @@ type Evidence struct {
 	OnCall  OnCall    `json:"on_call"`
 	ReadAt  time.Time `json:"read_at"` // of the oldest fact in the chain: the review must be over within 10 s of it
 }
+
+// Causes of a look at a request, as Decision.Cause keeps them. A webhook's is "webhook " and its type.
+const (
+	CauseStart     = "start-up"
+	CauseReconnect = "reconnect"
+	CauseCreated   = "request created"
+	CauseChanged   = "request changed"
+	CauseGone      = "request gone"
+	CauseReload    = "reload"
+	CauseShift     = "shift start"
+	CausePoll      = "poll"
+	CauseTimer     = "timer"
+	CauseRetry     = "retry"
+)

@@ -10,8 +10,10 @@ type Link struct {
 	Roles    []string  `json:"roles"`
 	Reason   string    `json:"reason,omitempty"`
 	Created  time.Time `json:"created"`
-	Expires  time.Time `json:"expires"`            // the request's own expiry as last seen; passed: the request is gone
-	State    State     `json:"state"`              // as last seen
+	Expires  time.Time `json:"expires"` // the request's own expiry as last seen; passed: the request is gone
+	State    State     `json:"state"`   // as last seen
+	Resolve  string    `json:"resolve_reason,omitempty"`
+	Reviews  []Review  `json:"reviews,omitempty"`  // as last seen: their notes outlive the request
 	Reviewed bool      `json:"reviewed,omitempty"` // pdhook submitted its review
 	Finished time.Time `json:"finished,omitzero"`  // nothing more to do since then
 
@@ -55,9 +57,10 @@ type LinkedIncident struct {
 // Open reports whether pdhook still has something to do for the link.
 func (l Link) Open() bool { return l.Finished.IsZero() }
 
-// Outcome is what one reconcile leaves behind. It is written at once or not at all.
+// Outcome is what one look at a request leaves behind. It is written at once or not at all.
 type Outcome struct {
-	Link     *Link
-	Decision *Decision // nil: nothing was decided
-	Finished []EventID // webhook events that took effect for the request of Link
+	Request  RequestID
+	Link     *Link     // nil: the stored link stays as it is
+	Decision *Decision // nil: the stored decision stays as it is
+	Finished []EventID // webhook events that took effect on the request; unknown ones are passed over
 }

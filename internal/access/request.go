@@ -38,10 +38,10 @@ type Request struct {
 
 // Review is one review of a request.
 type Review struct {
-	Author string // Teleport user name
-	State  State  // Approved, Denied or Promoted
-	Reason string
-	Time   time.Time
+	Author string    `json:"author"` // Teleport user name
+	State  State     `json:"state"`  // Approved, Denied or Promoted
+	Reason string    `json:"reason,omitempty"`
+	Time   time.Time `json:"time"`
 }
 
 // ReviewBy gives the review that author submitted. Teleport takes at most one from each.

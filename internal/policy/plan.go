@@ -71,7 +71,8 @@ func Next(w Work) (Action, bool) {
 
 // nextOn gives what is missing on one open incident: notes in order, then its end.
 func nextOn(w Work, incident access.LinkedIncident) (Action, bool) {
-	if w.Request.State == access.Pending && incident.Status == access.Resolved && !incident.StillNoted {
+	resolvedEarly := incident.Status == access.Resolved && incident.MergedInto == "" // a merged one goes on as its survivor
+	if w.Request.State == access.Pending && resolvedEarly && !incident.StillNoted {
 		return Action{Kind: AddNote, Text: StillPendingNote(w.Request.ID, w.URL),
 			Mark: func(l *access.LinkedIncident) { l.StillNoted = true }}, true
 	}

@@ -47,6 +47,8 @@ func Details(req access.Request, url string, d access.Decision, reviewFailed err
 // automatic says in one sentence what became of the automatic approval.
 func automatic(req access.Request, d access.Decision, reviewFailed error) string {
 	switch {
+	case d.Verdict == "":
+		return fmt.Sprintf("The request is %s by now.", req.State)
 	case reviewFailed != nil:
 		return fmt.Sprintf("Not approved automatically, although %s: %v", d.Sentence, reviewFailed)
 	case d.Verdict == access.Approve && req.State == access.Pending:

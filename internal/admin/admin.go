@@ -1,0 +1,144 @@
+// Package admin serves the operator's windows: is it alive, can it take webhooks, how are its connections,
+// what does it count. Nothing it serves changes anything; what names users or requests asks for the token.
+package admin
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Config is what the handler needs. Every field is required.
+type Config struct {
+	Listen  string          // admin.listen: decides which Host headers are known
+	Token   func() string   // as configured now; "" asks nobody
+	Ready   func() []string // reasons why a webhook cannot be taken; none when one can
+	Status  func() Status
+	Metrics http.Handler
+}
+
+// Status is the answer of /status. It names no user, request, role or reason.
+type Status struct {
+	Version   string    `json:"version"`
+	Teleport  Teleport  `json:"teleport"`
+	PagerDuty PagerDuty `json:"pagerduty"`
+	Webhook   Webhook   `json:"webhook"`
+	Queue     Queue     `json:"queue"`
+	Pending   int       `json:"pending"` // requests that wait for a decision in Teleport
+}
+
+// Teleport is the connection to the cluster.
+type Teleport struct {
+	Connected       bool      `json:"connected"`
+	Watching        bool      `json:"watching"` // access requests are watched and listed
+	LastResync      time.Time `json:"last_resync,omitzero"`
+	IdentityExpires time.Time `json:"identity_expires,omitzero"`
+	Cluster         string    `json:"cluster,omitempty"`
+	ServerVersion   string    `json:"server_version,omitempty"`
+	LastError       string    `json:"last_error,omitempty"`
+}
+
+// PagerDuty is the connection to PagerDuty's REST API.
+type PagerDuty struct {
+	Reachable          bool    `json:"reachable"`
+	Account            string  `json:"account,omitempty"`
+	RateLimitLimit     int     `json:"ratelimit_limit"`
+	RateLimitRemaining int     `json:"ratelimit_remaining"`
+	ClockSkewSeconds   float64 `json:"clock_skew_seconds"` // ours minus PagerDuty's; shown over 30 s, else 0
+	LastError          string  `json:"last_error,omitempty"`
+}
+
+// Webhook is the endpoint that PagerDuty delivers to.
+type Webhook struct {
+	CertificateExpires time.Time `json:"certificate_expires,omitzero"` // absent for plain HTTP
+	NotReady           []string  `json:"not_ready,omitempty"`
+}
+
+// Queue is the work at hand.
+type Queue struct {
+	Depth         int     `json:"depth"`
+	OldestSeconds float64 `json:"oldest_seconds"`
+	Failing       int     `json:"failing"` // requests that are tried again after an error
+}
+
+// NewHandler builds the handler of [admin].
+func NewHandler(cfg Config) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, map[string]bool{"alive": true})
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		reasons := cfg.Ready()
+		status := http.StatusOK
+		if len(reasons) > 0 {
+			status = http.StatusServiceUnavailable
+		}
+		answer(w, status, map[string]any{"ready": len(reasons) == 0, "reasons": append([]string{}, reasons...)})
+	})
+	mux.Handle("GET /metrics", cfg.Metrics)
+	mux.Handle("GET /status", guard(cfg.Token, func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, cfg.Status())
+	}))
+	return onlyKnownHosts(cfg.Listen, mux)
+}
+
+// guard asks for the token, as a bearer or as the password of basic authentication.
+func guard(token func() string, next http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		want := token()
+		_, given, basic := r.BasicAuth()
+		if !basic {
+			given = strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+		}
+		if want != "" && !equal(given, want) {
+			w.Header().Set("WWW-Authenticate", `Basic realm="pdhook"`)
+			refuse(w, http.StatusUnauthorized, "the token of [admin] is needed")
+			return
+		}
+		next(w, r)
+	})
+}
+
+// equal compares in constant time whatever the lengths.
+func equal(a, b string) bool {
+	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
+	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
+}
+
+// onlyKnownHosts keeps a web page in the operator's browser from reading a loopback listener under a name
+// of its own (DNS rebinding). A listener that others reach has the token for that, and cannot know its names.
+func onlyKnownHosts(listen string, next http.Handler) http.Handler {
+	own, _, _ := net.SplitHostPort(listen)
+	ip := net.ParseIP(own)
+	loopback := own == "localhost" || (ip != nil && ip.IsLoopback())
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
+		host = strings.Trim(host, "[]")
+		if loopback && host != own && host != "localhost" && net.ParseIP(host) == nil {
+			refuse(w, http.StatusMisdirectedRequest, "unknown host")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func refuse(w http.ResponseWriter, status int, message string) {
+	answer(w, status, map[string]any{"error": map[string]string{"message": message}})
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	_ = encoder.Encode(body) // the reader went away: nobody is left to tell
+}

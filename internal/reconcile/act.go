@@ -1,0 +1,116 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/pdhook/pdhook/internal/access"
+	"github.com/pdhook/pdhook/internal/policy"
+)
+
+// act does what is missing, one effect at a time, and plans anew after each.
+func (p *pass) act(ctx context.Context) {
+	for {
+		a, ok := policy.Next(p.work)
+		if !ok {
+			return
+		}
+		if p.claimed == unclaimed && p.needsClaim(a) {
+			p.claim(ctx, effectOf(a))
+			continue
+		}
+		if ctx.Err() != nil {
+			p.block(a.Lane(), context.Cause(ctx))
+			continue
+		}
+		var err error
+		switch a.Kind {
+		case policy.SubmitReview:
+			err = p.approve(ctx)
+		case policy.OpenIncident:
+			err = p.open(ctx, &p.work.Link.Incidents[a.Index])
+		case policy.AddNote:
+			err = p.note(ctx, &p.work.Link.Incidents[a.Index], a)
+		case policy.Resolve:
+			err = p.resolve(ctx, &p.work.Link.Incidents[a.Index], a)
+		}
+		if err != nil {
+			p.block(a.Lane(), err)
+		}
+	}
+}
+
+// needsClaim reports whether the action must happen once over all replicas. Teleport itself keeps a review
+// single; it is claimed only together with the incidents that shall be opened whatever becomes of it.
+func (p *pass) needsClaim(a policy.Action) bool {
+	if a.Kind != policy.SubmitReview {
+		return true
+	}
+	for _, i := range p.work.Link.Incidents {
+		if i.ID == "" && !i.Ended && p.rules.Notify == policy.NotifyAlways {
+			return p.ledgerErr == nil
+		}
+	}
+	return false
+}
+
+// approve submits pdhook's one review. The facts behind it must still be fresh when the call ends (spec §2).
+func (p *pass) approve(ctx context.Context) error {
+	if err := p.refusals.standing(p.id, p.work.Request, p.now()); err != nil {
+		p.reviewFailed = err
+		p.work.Blocked[-1] = true
+		return nil
+	}
+	deadline := p.work.Decision.Evidence.ReadAt.Add(policy.Fresh)
+	if deadline.Sub(p.now()) < time.Second {
+		return errors.New("approving: the facts are too old by now, reading them again")
+	}
+	reviewCtx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	req, err := p.Requests.SubmitReview(reviewCtx, p.id, access.Approved, policy.ReviewReason(p.work.Decision))
+	if err != nil {
+		return p.reviewNotTaken(ctx, err)
+	}
+	p.work.Request = req
+	p.work.Blocked[-1] = true // done, even where Teleport wants more approvals
+	if _, ours := req.ReviewBy(p.Requests.User()); !ours {
+		return nil // somebody else decided it a moment earlier
+	}
+	p.work.Claimed = p.claimed == held
+	p.work.Link.Reviewed = true
+	e := p.work.Decision.Evidence
+	p.log.Info("Successfully submitted a request approval", "user", req.User, "roles", strings.Join(req.Roles, ","),
+		"state", req.State, "pd_user_id", e.User.ID, "pd_service_id", e.Service.ID, "level", e.OnCall.Level)
+	return nil
+}
+
+// reviewNotTaken judges a failed review by what Teleport says now, never by the error's text alone.
+func (p *pass) reviewNotTaken(ctx context.Context, failed error) error {
+	failed = fmt.Errorf("submitting the approval: %w", failed)
+	if errors.Is(failed, access.ErrDenied) {
+		p.refusals.remember(p.id, p.work.Request, failed, p.now())
+		p.said.errorOnce(p.log, "Teleport refuses pdhook's reviews; check review_requests of its role", failed)
+		p.reviewFailed = failed
+		p.work.Blocked[-1] = true
+		return nil
+	}
+	req, err := p.Requests.Get(ctx, p.id)
+	if err == nil {
+		p.work.Request = req
+		if _, ours := req.ReviewBy(p.Requests.User()); ours {
+			p.work.Link.Reviewed = true
+			p.work.Claimed = p.claimed == held
+			return nil
+		}
+	}
+	// The outcome is unclear: the next pass reads and decides anew. Under unless_approved the first failure
+	// holds the incident back for the moment that takes; a repeated one does not.
+	if err != nil || (p.rules.Notify == policy.NotifyUnlessApproved && p.cause != access.CauseRetry) {
+		p.blockIncidents(nil)
+	}
+	p.reviewFailed = failed
+	return failed
+}

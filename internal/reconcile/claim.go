@@ -1,0 +1,135 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/pdhook/pdhook/internal/access"
+	"github.com/pdhook/pdhook/internal/policy"
+)
+
+// Effects that are claimed.
+const (
+	effectOpen  = "open"
+	effectNotes = "notes"
+	effectEnd   = "end"
+)
+
+func effectOf(a policy.Action) string {
+	switch a.Kind {
+	case policy.AddNote:
+		return effectNotes
+	case policy.Resolve:
+		return effectEnd
+	}
+	return effectOpen
+}
+
+type claimState int
+
+const (
+	unclaimed claimState = iota
+	held                 // ours: until is claimFor after it was taken, and a pass is shorter than that
+	alone                // nothing to share: Teleport has neither the request nor its data any more
+	refused              // another replica's, or plugin data cannot be written
+)
+
+// claim announces in plugin data what this replica is about to do, by compare-and-swap, so that no other
+// does it too (spec §13). A claim that ran out, or an earlier one of our own, means that somebody may have
+// written to PagerDuty without recording it: then everything is looked up before it is written again.
+func (p *pass) claim(ctx context.Context, effect string) {
+	l := p.ledger
+	now := p.now()
+	switch {
+	case p.ledgerErr != nil:
+		p.refuse(p.ledgerErr)
+		return
+	case l.claim.holder != "" && l.claim.holder != p.Replica && now.Before(l.claim.until):
+		p.refuse(&access.Failure{Class: access.Wait, NotBefore: l.claim.until.Add(time.Second),
+			Err: fmt.Errorf("replica %s is at work on the request", l.claim.holder)})
+		return
+	}
+	p.dirty = l.claim.holder != "" || l.upstream
+	next := encode(p.work.Request, p.work.Link.Incidents, claim{effect: effect, holder: p.Replica, until: now.Add(claimFor)})
+	if l.upstream && l.raw[keyReviews] != "" {
+		next[keyReviews] = l.raw[keyReviews]
+	}
+	set, expect := l.swap(next)
+	err := p.Requests.UpdatePluginData(ctx, p.id, set, expect)
+	switch {
+	case errors.Is(err, access.ErrNotFound):
+		p.claimed, p.dirty = alone, true
+	case err != nil:
+		p.refuse(fmt.Errorf("claiming the request: %w", err))
+		return
+	default:
+		p.claimed = held
+		p.ledger.raw = merged(l.raw, set)
+	}
+	if effect == effectOpen && p.work.Request.State == access.Pending {
+		p.readAgain(ctx)
+	}
+}
+
+func (p *pass) refuse(err error) {
+	p.claimed = refused
+	p.blockIncidents(err)
+}
+
+// readAgain reads the request between claim and creation: what was decided meanwhile opens no incident.
+func (p *pass) readAgain(ctx context.Context) {
+	req, err := p.Requests.Get(ctx, p.id)
+	if err != nil {
+		p.blockIncidents(fmt.Errorf("reading the request again: %w", err))
+		p.work.Blocked[-1] = true
+		return
+	}
+	p.work.Request = req
+	if req.State == access.Pending {
+		p.judge()
+	}
+}
+
+// record writes what was done: plugin data first, which all replicas share, then this replica's memory.
+func (p *pass) record(ctx context.Context) (Result, error) {
+	if p.claimed == held {
+		c := claim{}
+		if p.unclear {
+			c = claim{effect: p.ledger.raw[keyEffect], holder: p.Replica, until: p.now().Add(claimFor)}
+		}
+		set, expect := p.ledger.swap(encode(p.work.Request, p.work.Link.Incidents, c))
+		// The pass may be out of time; what it did must be recorded all the same.
+		recordCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if err := p.Requests.UpdatePluginData(recordCtx, p.id, set, expect); err != nil && !errors.Is(err, access.ErrNotFound) {
+			p.errs = append(p.errs, fmt.Errorf("recording in plugin data: %w", err))
+		}
+	}
+	p.remember(ctx)
+	result := Result{}
+	if next := p.work.Decision.Next; p.work.Request.State == access.Pending && !next.IsZero() {
+		result.After = max(next.Sub(p.now()), time.Second)
+	}
+	if len(p.errs) > 0 {
+		return result, soonest(p.errs)
+	}
+	return result, nil
+}
+
+func merged(raw, set map[string]string) map[string]string {
+	out := maps.Clone(raw)
+	if out == nil {
+		out = map[string]string{}
+	}
+	for k, v := range set {
+		if v == "" {
+			delete(out, k)
+			continue
+		}
+		out[k] = v
+	}
+	return out
+}

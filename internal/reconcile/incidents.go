@@ -1,0 +1,180 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pdhook/pdhook/internal/access"
+	"github.com/pdhook/pdhook/internal/policy"
+)
+
+// open makes sure that the request has its incident on one service.
+func (p *pass) open(ctx context.Context, linked *access.LinkedIncident) error {
+	if linked.Service == "" {
+		service, err := p.service(ctx, linked.Ref)
+		if err != nil {
+			p.missing = append(p.missing, fmt.Sprintf("%s: %v", linked.Ref, err))
+			return fmt.Errorf("looking up the service to notify: %w", err)
+		}
+		linked.Service, linked.ServiceName = service.ID, service.Name
+	}
+	if p.twin(linked) {
+		linked.Ended = true // several values that mean one service are one
+		return nil
+	}
+	if p.dirty {
+		found, err := p.find(ctx, linked)
+		if err != nil || found {
+			return err
+		}
+	}
+	incident, err := p.create(ctx, linked, access.IncidentKey(p.id))
+	if errors.Is(err, access.ErrDuplicateKey) {
+		found, findErr := p.find(ctx, linked)
+		if findErr != nil || found {
+			return findErr
+		}
+		p.log.Warn("A stranger's open incident holds the request's key; opening another", "pd_service_id", linked.Service)
+		incident, err = p.create(ctx, linked, access.FallbackIncidentKey(p.id))
+	}
+	if err != nil {
+		p.missing = append(p.missing, fmt.Sprintf("%s: %v", linked.Ref, err))
+		return fmt.Errorf("creating the incident on service %s: %w", linked.Ref, err)
+	}
+	p.seen[incident.ID] = incident
+	adopt(linked, incident)
+	p.log.Info("Successfully created PagerDuty incident", "pd_incident_id", incident.ID, "pd_service_id", linked.Service)
+	return nil
+}
+
+func (p *pass) create(ctx context.Context, linked *access.LinkedIncident, key string) (access.Incident, error) {
+	return p.Incidents.CreateIncident(ctx, access.NewIncident{
+		Key: key, Service: linked.Service,
+		Title:   policy.Title(p.work.Request),
+		Details: policy.Details(p.work.Request, p.work.URL, p.work.Decision, p.reviewFailed),
+	})
+}
+
+// service looks a service to notify up, unless the evaluation has just done so.
+func (p *pass) service(ctx context.Context, ref string) (access.Service, error) {
+	for _, s := range p.facts.Services {
+		if s.Ref == ref && s.Fact.Known() {
+			return s.Fact.Value, nil
+		}
+	}
+	service, err := p.Directory.Service(ctx, ref)
+	if errors.Is(err, access.ErrNotFound) {
+		return service, &access.Failure{Class: access.Permanent, Err: fmt.Errorf("PagerDuty knows no service %q", ref)}
+	}
+	return service, err
+}
+
+// twin reports whether another entry stands for the same service.
+func (p *pass) twin(linked *access.LinkedIncident) bool {
+	for i := range p.work.Link.Incidents {
+		other := &p.work.Link.Incidents[i]
+		if other != linked && other.Service == linked.Service && (other.ID != "" || !other.Ended && i < p.index(linked)) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *pass) index(linked *access.LinkedIncident) int {
+	return slices.IndexFunc(p.work.Link.Incidents, func(i access.LinkedIncident) bool { return i.Ref == linked.Ref })
+}
+
+// find looks for an incident of ours that was opened but never recorded, over all statuses and dates: one
+// that a person resolved meanwhile is not opened a second time.
+func (p *pass) find(ctx context.Context, linked *access.LinkedIncident) (bool, error) {
+	for _, key := range []string{access.IncidentKey(p.id), access.FallbackIncidentKey(p.id)} {
+		incidents, err := p.Incidents.IncidentsByKey(ctx, key, linked.Service)
+		if err != nil {
+			return false, fmt.Errorf("looking for an incident with key %s: %w", key, err)
+		}
+		for _, incident := range incidents {
+			owned, why, err := p.owned(ctx, incident, linked.Service)
+			if err != nil {
+				return false, err
+			}
+			if owned {
+				p.seen[incident.ID] = incident
+				adopt(linked, incident)
+				p.log.Info("Found the incident that was opened before", "pd_incident_id", incident.ID)
+				return true, nil
+			}
+			p.log.Warn("An incident holds the request's key, but is not pdhook's; leaving it alone", "pd_incident_id", incident.ID, "why", why)
+		}
+	}
+	return false, nil
+}
+
+// note writes one note, unless it is there already. Notes of a merged incident go to the survivor.
+func (p *pass) note(ctx context.Context, linked *access.LinkedIncident, a policy.Action) error {
+	target := linked.ID
+	if linked.MergedInto != "" {
+		target = linked.MergedInto
+	}
+	if p.dirty {
+		written, err := p.written(ctx, target, a.Text)
+		if err != nil {
+			return fmt.Errorf("reading the notes of incident %s: %w", target, err)
+		}
+		if written {
+			a.Mark(linked)
+			return nil
+		}
+	}
+	if err := p.Incidents.AddNote(ctx, target, a.Text); err != nil {
+		return fmt.Errorf("adding a note to incident %s: %w", target, err)
+	}
+	a.Mark(linked)
+	p.log.Info("Added a note to the incident", "pd_incident_id", target, "note", strings.SplitN(a.Text, "\n", 2)[0])
+	return nil
+}
+
+// written reports whether the incident has the note. Of a request that Teleport's own plugin began, the
+// words before the time decide: its times are written otherwise.
+func (p *pass) written(ctx context.Context, id access.IncidentID, text string) (bool, error) {
+	notes, known := p.notes[id]
+	if !known {
+		var err error
+		if notes, err = p.Incidents.Notes(ctx, id); err != nil {
+			return false, err
+		}
+		p.notes[id] = notes
+	}
+	return slices.ContainsFunc(notes, func(n access.Note) bool {
+		if p.ledger.upstream {
+			return opening(n.Content) == opening(text)
+		}
+		return strings.Join(strings.Fields(n.Content), " ") == strings.Join(strings.Fields(text), " ")
+	}), nil
+}
+
+func opening(note string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(note), "\n")
+	before, _, _ := strings.Cut(line, " at ")
+	return strings.TrimRight(before, ". ")
+}
+
+// resolve ends one incident. Only our own is resolved; one that others resolved or merged is left as it is.
+func (p *pass) resolve(ctx context.Context, linked *access.LinkedIncident, a policy.Action) error {
+	now := p.seen[linked.ID]
+	switch {
+	case !now.Open():
+	case now.Service != linked.Service:
+		p.log.Warn("The incident was moved to another service; leaving it open", "pd_incident_id", linked.ID, "pd_service_id", now.Service)
+	default:
+		if err := p.Incidents.Resolve(ctx, linked.ID); err != nil {
+			return fmt.Errorf("resolving incident %s: %w", linked.ID, err)
+		}
+		linked.Status = access.Resolved
+		p.log.Info("Resolved the incident", "pd_incident_id", linked.ID, "state", p.work.Request.State)
+	}
+	a.Mark(linked)
+	return nil
+}

@@ -1,0 +1,177 @@
+package reconcile
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pdhook/pdhook/internal/access"
+	"github.com/pdhook/pdhook/internal/policy"
+)
+
+// remember writes this replica's link, the decision and the events that took effect.
+func (p *pass) remember(ctx context.Context) {
+	link := &p.work.Link
+	req := p.work.Request
+	link.User, link.Roles, link.Reason, link.Created = req.User, req.Roles, req.Reason, req.Created
+	link.Expires, link.State, link.Resolve, link.Reviews = req.Expires, req.State, req.ResolveReason, req.Reviews
+	link.Missing = p.missing
+	link.Updated = p.now()
+	if _, ours := req.ReviewBy(p.Requests.User()); ours {
+		link.Reviewed = true
+	}
+	if req.State == access.Pending {
+		link.Named = p.named()
+		link.Finished = time.Time{}
+	} else if policy.Finished(p.work) && len(p.errs) == 0 {
+		link.Finished = p.now()
+		p.refusals.forget(p.id)
+	}
+	outcome := access.Outcome{Request: p.id, Link: link}
+	if p.work.Decision.Verdict != "" {
+		outcome.Decision = &p.work.Decision
+	}
+	if !slices.ContainsFunc(p.errs, func(err error) bool { return !lasting(err) }) {
+		outcome.Finished = p.events
+	}
+	p.sayDecision(ctx)
+	p.write(ctx, outcome)
+}
+
+// sayDecision logs a decision that differs from the last one.
+func (p *pass) sayDecision(ctx context.Context) {
+	d := p.work.Decision
+	if d.Verdict == "" {
+		return
+	}
+	last, err := p.Links.Decision(ctx, p.id)
+	if err == nil && last.Verdict == d.Verdict && last.Sentence == d.Sentence {
+		return
+	}
+	p.log.Info("Decided", "verdict", d.Verdict, "why", d.Sentence, "cause", d.Cause, "user", p.work.Request.User)
+}
+
+// forget finishes the events of a request that is none of pdhook's business any more.
+func (p *pass) forget(ctx context.Context) {
+	if len(p.events) > 0 {
+		p.write(ctx, access.Outcome{Request: p.id, Finished: p.events})
+	}
+}
+
+func (p *pass) write(ctx context.Context, o access.Outcome) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := p.Links.Record(ctx, o); err != nil {
+		p.said.warn(p.log, "writing the store", err)
+	}
+}
+
+// named says which webhooks and on-call changes concern the request from now on.
+func (p *pass) named() access.Named {
+	n := access.Named{User: p.facts.User.Value.ID, Policies: p.policies()}
+	if len(p.facts.Services) == 0 && p.work.Decision.Verdict == access.Already {
+		n.User, n.Policies = p.work.Link.Named.User, p.work.Link.Named.Policies
+	}
+	for _, ref := range append(p.rules.ServiceRefs(p.work.Request), p.rules.NotifyRefs(p.work.Request)...) {
+		if id, ok := strings.CutPrefix(ref, "id:"); ok {
+			n.Services = append(n.Services, access.ServiceID(id))
+		} else {
+			n.ServiceNames = append(n.ServiceNames, ref)
+		}
+	}
+	for _, s := range p.facts.Services {
+		n.Services = append(n.Services, s.Fact.Value.ID)
+	}
+	for _, i := range p.work.Link.Incidents {
+		n.Services = append(n.Services, i.Service)
+	}
+	slices.Sort(n.Services)
+	n.Services = slices.DeleteFunc(slices.Compact(n.Services), func(id access.ServiceID) bool { return id == "" })
+	slices.Sort(n.ServiceNames)
+	n.ServiceNames = slices.Compact(n.ServiceNames)
+	return n
+}
+
+// refusals remembers which reviews Teleport refused for want of a permission. They are tried again when the
+// request changes, somebody or something gives a reason to, and hourly (spec §4).
+type refusals struct {
+	mu sync.Mutex
+	of map[access.RequestID]refusal // bounded by the pending requests; forgotten with each
+}
+
+type refusal struct {
+	err     error
+	reviews int
+	until   time.Time
+}
+
+const refusalHolds = time.Hour
+
+func (r *refusals) remember(id access.RequestID, req access.Request, err error, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.of == nil {
+		r.of = map[access.RequestID]refusal{}
+	}
+	r.of[id] = refusal{err: err, reviews: len(req.Reviews), until: now.Add(refusalHolds)}
+}
+
+// standing gives the refusal that still holds for the request as it is, or nil.
+func (r *refusals) standing(id access.RequestID, req access.Request, now time.Time) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if kept, ok := r.of[id]; ok && kept.reviews == len(req.Reviews) && now.Before(kept.until) {
+		return kept.err
+	}
+	return nil
+}
+
+// hinted forgets a refusal when the request is looked at for another reason than time passing.
+func (r *refusals) hinted(id access.RequestID, cause string) {
+	switch cause {
+	case access.CauseTimer, access.CausePoll, access.CauseRetry, access.CauseReconnect:
+		return
+	}
+	r.forget(id)
+}
+
+func (r *refusals) forget(id access.RequestID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.of, id)
+}
+
+// said keeps a failure that concerns the whole service from being logged once per request: a line comes
+// again only when its text changes.
+type said struct {
+	mu   sync.Mutex
+	last map[string]string
+}
+
+func (s *said) changed(message string, err error) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last == nil {
+		s.last = map[string]string{}
+	}
+	if s.last[message] == err.Error() {
+		return false
+	}
+	s.last[message] = err.Error()
+	return true
+}
+
+func (s *said) warn(log *slog.Logger, message string, err error) {
+	if s.changed(message, err) {
+		log.Warn(message, "error", err)
+	}
+}
+
+func (s *said) errorOnce(log *slog.Logger, message string, err error) {
+	if s.changed(message, err) {
+		log.Error(message, "error", err)
+	}
+}

@@ -1,0 +1,337 @@
+package reconcile
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/pdhook/pdhook/internal/access"
+	"github.com/pdhook/pdhook/internal/policy"
+)
+
+// observe reads what is true now. It reports false when the request is none of pdhook's business, or is
+// finished.
+func (p *pass) observe(ctx context.Context) (concerned bool, err error) {
+	p.recall(ctx)
+	req, err := p.Requests.Get(ctx, p.id)
+	switch {
+	case errors.Is(err, access.ErrNotFound):
+		return p.observeGone(ctx)
+	case err != nil:
+		return false, fmt.Errorf("reading the request: %w", err)
+	}
+	p.work.Request = req
+	p.work.URL = p.Requests.RequestURL(p.id)
+	if p.linked && !p.work.Link.Open() && req.State != access.Pending {
+		return false, nil
+	}
+	if !p.linked && !p.rules.Concerned(req) {
+		return false, nil
+	}
+	if err := p.readLedger(ctx); err != nil {
+		if req.State != access.Pending {
+			return false, err
+		}
+		p.ledgerErr = err // the evaluation goes on: approval needs no plugin data
+	}
+	if p.work.Request.State != access.Pending && !p.begun() {
+		return p.linked, nil // decided before pdhook did anything for it: opens no incident
+	}
+	p.planIncidents()
+	p.readIncidents(ctx)
+	return true, nil
+}
+
+// recall reads this replica's memory. It only helps: plugin data and the two systems are the truth.
+func (p *pass) recall(ctx context.Context) {
+	events, err := p.Links.EventsFor(ctx, p.id)
+	if err != nil {
+		p.said.warn(p.log, "reading the store", err)
+	}
+	p.events = events
+	link, err := p.Links.Link(ctx, p.id)
+	switch {
+	case err == nil:
+		p.linked = true
+	case !errors.Is(err, access.ErrNotFound):
+		p.said.warn(p.log, "reading the store", err)
+	}
+	link.Request = p.id
+	p.work.Link = link
+}
+
+// observeGone handles a request that Teleport does not show. That alone proves nothing: without the right
+// to read, nothing is shown either (spec §12).
+func (p *pass) observeGone(ctx context.Context) (bool, error) {
+	link := p.work.Link
+	gone := p.Presence.Gone(p.id) || (p.linked && !link.Expires.IsZero() && p.now().After(link.Expires))
+	if !gone {
+		if !p.linked && p.Presence.User(p.id) == "" {
+			return false, nil
+		}
+		return false, &access.Failure{Class: access.Wait, NotBefore: p.now().Add(time.Minute),
+			Err: errors.New("the request is not visible in Teleport: may pdhook's role list and read access_request?")}
+	}
+	if p.linked && !link.Open() {
+		return false, nil
+	}
+	if err := p.readLedger(ctx); err != nil {
+		return false, err
+	}
+	if !p.linked && !p.begun() {
+		return false, nil
+	}
+	p.work.Request = p.lastSeen()
+	p.planIncidents()
+	p.readIncidents(ctx)
+	return true, nil
+}
+
+// lastSeen rebuilds a request that is gone. Without a decision on record it is expired.
+func (p *pass) lastSeen() access.Request {
+	link := p.work.Link
+	req := p.ledger.request(p.id)
+	if p.linked {
+		state := link.State
+		if state == access.Pending {
+			state = req.State
+		}
+		req = access.Request{ID: p.id, User: link.User, Roles: link.Roles, Reason: link.Reason, Created: link.Created,
+			Expires: link.Expires, State: state, ResolveReason: link.Resolve, Reviews: link.Reviews}
+	}
+	if req.State != access.Approved && req.State != access.Denied && req.State != access.Promoted {
+		req.State, req.ResolveReason = access.Expired, ""
+	}
+	return req
+}
+
+// readLedger reads plugin data and lets it overrule what this replica remembers of the incidents.
+func (p *pass) readLedger(ctx context.Context) error {
+	raw, err := p.Requests.PluginData(ctx, p.id)
+	if err != nil && !errors.Is(err, access.ErrNotFound) {
+		return fmt.Errorf("reading plugin data: %w", err)
+	}
+	l, err := parseLedger(raw)
+	if err != nil {
+		return &access.Failure{Class: access.Permanent, Err: err}
+	}
+	p.ledger = l
+	if len(l.raw) == 0 {
+		return nil // nothing yet, or past its time: what this replica remembers holds
+	}
+	mine := p.work.Link.Incidents
+	p.work.Link.Incidents = slices.Clone(l.incidents)
+	for i := range p.work.Link.Incidents {
+		incident := &p.work.Link.Incidents[i]
+		at := slices.IndexFunc(mine, func(m access.LinkedIncident) bool { return m.ID != "" && m.ID == incident.ID })
+		if at >= 0 {
+			incident.Verified, incident.Status = mine[at].Verified, mine[at].Status
+			incident.AcknowledgedBy, incident.MergedInto = mine[at].AcknowledgedBy, mine[at].MergedInto
+		}
+	}
+	p.work.Claimed = l.claim.effect == effectOpen
+	return nil
+}
+
+// begun reports whether pdhook or Teleport's own plugin did or announced anything for the request.
+func (p *pass) begun() bool {
+	return len(p.ledger.raw) > 0 || len(p.work.Link.Incidents) > 0
+}
+
+// planIncidents names the services to notify. They are fixed once the first incident is open (spec §5).
+func (p *pass) planIncidents() {
+	fixed := slices.ContainsFunc(p.work.Link.Incidents, func(i access.LinkedIncident) bool { return i.ID != "" })
+	if fixed || p.work.Request.State != access.Pending {
+		return
+	}
+	kept := p.work.Link.Incidents
+	p.work.Link.Incidents = nil
+	for _, ref := range p.rules.NotifyRefs(p.work.Request) {
+		incident := access.LinkedIncident{Ref: ref}
+		if at := slices.IndexFunc(kept, func(k access.LinkedIncident) bool { return k.Ref == ref }); at >= 0 {
+			incident = kept[at]
+		}
+		p.work.Link.Incidents = append(p.work.Link.Incidents, incident)
+	}
+}
+
+// readIncidents reads every linked incident that is not ended, and drops those that are not ours.
+func (p *pass) readIncidents(ctx context.Context) {
+	for i := range p.work.Link.Incidents {
+		incident := &p.work.Link.Incidents[i]
+		if incident.ID == "" || incident.Ended {
+			continue
+		}
+		if err := p.readIncident(ctx, incident); err != nil {
+			p.block(i, fmt.Errorf("reading incident %s: %w", incident.ID, err))
+		}
+	}
+}
+
+func (p *pass) readIncident(ctx context.Context, linked *access.LinkedIncident) error {
+	now, err := p.Incidents.Incident(ctx, linked.ID)
+	switch {
+	case errors.Is(err, access.ErrNotFound) && linked.Verified:
+		p.log.Warn("PagerDuty no longer has the incident", "pd_incident_id", linked.ID)
+		linked.Ended = true
+		return nil
+	case errors.Is(err, access.ErrNotFound):
+		p.disown(linked, "PagerDuty does not know it")
+		return nil
+	case err != nil:
+		return err
+	}
+	p.seen[linked.ID] = now
+	if !linked.Verified {
+		owned, why, err := p.owned(ctx, now, linked.Service)
+		if err != nil {
+			return err
+		}
+		if !owned {
+			p.disown(linked, why)
+			return nil
+		}
+	}
+	adopt(linked, now)
+	return nil
+}
+
+// disown forgets an incident that plugin data names, but that pdhook did not open.
+func (p *pass) disown(linked *access.LinkedIncident, why string) {
+	p.log.Warn("Plugin data names an incident that is not pdhook's; leaving it alone", "pd_incident_id", linked.ID, "why", why)
+	*linked = access.LinkedIncident{Ref: linked.Ref, Service: linked.Service}
+}
+
+// owned is the own test of spec §5, which needs to know who pdhook is in PagerDuty.
+func (p *pass) owned(ctx context.Context, i access.Incident, service access.ServiceID) (bool, string, error) {
+	if i.TriggerNotShown {
+		return false, "", &access.Failure{Class: access.Permanent, Err: fmt.Errorf("PagerDuty does not show who triggered incident %s", i.ID)}
+	}
+	if p.bot == "" {
+		bot, err := p.Incidents.Bot(ctx)
+		if err != nil {
+			return false, "", fmt.Errorf("reading the user of pagerduty.user_email: %w", err)
+		}
+		p.bot = bot.ID
+	}
+	owned, why := policy.Owned(i, p.id, service, p.bot)
+	return owned, why, nil
+}
+
+// adopt takes over what PagerDuty shows of an incident that passed the own test.
+func adopt(linked *access.LinkedIncident, now access.Incident) {
+	linked.ID, linked.Key, linked.URL, linked.ServiceName = now.ID, now.Key, now.URL, now.ServiceName
+	linked.Verified = true
+	linked.Status, linked.MergedInto = now.Status, now.MergedInto
+	if len(now.Acknowledgers) > 0 {
+		linked.AcknowledgedBy = now.Acknowledgers
+	}
+}
+
+// decide reads the facts that the decision needs and decides.
+func (p *pass) decide(ctx context.Context) {
+	p.facts = policy.Facts{Cause: p.cause, Reviewer: p.Requests.User(), Request: p.work.Request}
+	if p.work.Request.State != access.Pending {
+		return
+	}
+	if _, done := p.work.Request.ReviewBy(p.facts.Reviewer); !done {
+		p.readFacts(ctx)
+	}
+	p.judge()
+	if p.work.Decision.Verdict == access.CouldNotTell {
+		p.errs = append(p.errs, p.factErrors())
+	}
+}
+
+// judge decides on the facts at hand.
+func (p *pass) judge() {
+	p.facts.Now = p.now()
+	p.facts.Request = p.work.Request
+	p.work.Decision = policy.Decide(p.rules, p.facts)
+}
+
+// readFacts asks PagerDuty for the requester, the named services and the requester's duty. Each fact carries
+// the time at which its question was asked.
+func (p *pass) readFacts(ctx context.Context) {
+	var wg sync.WaitGroup
+	if email := p.rules.Email(p.work.Request); email != "" {
+		wg.Go(func() {
+			p.facts.User = ask(p.now, func() (access.User, error) { return p.Directory.User(ctx, email) })
+		})
+	}
+	for _, ref := range p.rules.ServiceRefs(p.work.Request) {
+		p.facts.Services = append(p.facts.Services, policy.NamedService{Ref: ref})
+	}
+	for i := range p.facts.Services {
+		s := &p.facts.Services[i]
+		wg.Go(func() {
+			s.Fact = ask(p.now, func() (access.Service, error) { return p.Directory.Service(ctx, s.Ref) })
+		})
+	}
+	wg.Wait()
+	policies := p.policies()
+	if !p.facts.User.Known() || p.facts.User.Value.ID == "" || len(policies) == 0 {
+		return
+	}
+	query := access.OnCallQuery{Users: []access.UserID{p.facts.User.Value.ID}, Policies: policies, Until: p.work.Request.Expires}
+	p.facts.OnCalls = ask(p.now, func() (policy.OnCalls, error) {
+		entries, now, err := p.Directory.OnCalls(ctx, query)
+		return policy.OnCalls{Entries: entries, Now: now}, err
+	})
+}
+
+func ask[T any](now func() time.Time, question func() (T, error)) access.Fact[T] {
+	asked := now()
+	value, err := question()
+	return access.Fact[T]{Value: value, Err: err, ReadAt: asked}
+}
+
+// policies gives the escalation policies of the named services, each once.
+func (p *pass) policies() []access.PolicyID {
+	ids := map[access.PolicyID]bool{}
+	for _, s := range p.facts.Services {
+		if s.Fact.Known() && s.Fact.Value.Policy != "" {
+			ids[s.Fact.Value.Policy] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(ids))
+}
+
+// factErrors gives what kept the decision from being told, so that the queue knows when to look again.
+func (p *pass) factErrors() error {
+	errs := []error{p.facts.User.Err, p.facts.OnCalls.Err}
+	for _, s := range p.facts.Services {
+		errs = append(errs, s.Fact.Err)
+	}
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil || errors.Is(err, access.ErrNotFound) })
+	if len(errs) == 0 {
+		errs = append(errs, &access.Failure{Class: access.Permanent, Err: errors.New(p.work.Decision.Sentence)})
+	}
+	return fmt.Errorf("evaluating the request: %w", soonest(errs))
+}
+
+// lasting reports whether only somebody's action can make the error go away.
+func lasting(err error) bool {
+	var ambiguous *access.AmbiguousError
+	return access.IsPermanent(err) || errors.As(err, &ambiguous)
+}
+
+// soonest gives the error after which another try can help first.
+func soonest(errs []error) error {
+	rank := func(err error) int64 {
+		if at := access.NotBefore(err); !at.IsZero() {
+			return at.UnixNano()
+		}
+		if lasting(err) {
+			return math.MaxInt64
+		}
+		return 0
+	}
+	return slices.MinFunc(errs, func(a, b error) int { return cmp.Compare(rank(a), rank(b)) })
+}

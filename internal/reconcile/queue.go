@@ -1,0 +1,258 @@
+package reconcile
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/util/workqueue"
+
+	"github.com/pdhook/pdhook/internal/access"
+)
+
+// Work queue timing.
+const (
+	// WakeEvery is how often webhooks make one request be looked at; the last hint always counts (spec §2).
+	WakeEvery = 2 * time.Second
+
+	firstRetry = 500 * time.Millisecond
+	lastRetry  = time.Minute     // back-off of one request that fails for reasons that pass
+	slowRetry  = 5 * time.Minute // for reasons that only an admin can mend
+
+	firstPurge = 1024
+)
+
+// Queue holds the IDs of requests to look at: each once, never in two hands at once, a change meanwhile
+// brings it back once. It is client-go's work queue with fairness by requester, back-off per request, the
+// remote side's "not before", and the throttle for webhooks on top.
+type Queue struct {
+	queue   workqueue.TypedRateLimitingInterface[access.RequestID]
+	backoff workqueue.TypedRateLimiter[access.RequestID]
+	owner   func(access.RequestID) string
+	log     *slog.Logger
+	now     func() time.Time
+
+	mu       sync.Mutex // taken under the work queue's lock, never the other way round
+	of       map[access.RequestID]*ticket
+	purgeAt  int // tickets in of that make it worth looking for idle ones
+	draining bool
+}
+
+// ticket is what the queue remembers of one request.
+type ticket struct {
+	user    string
+	cause   string    // of the latest hint
+	since   time.Time // waiting since; zero: not waiting
+	looked  time.Time // start of the latest pass
+	failing string    // text of the last error; "" after a success
+}
+
+// NewQueue builds a queue. owner gives a request's user, whom the queue treats fairly: one user's burst does
+// not hold up another's single request.
+func NewQueue(owner func(access.RequestID) string, log *slog.Logger) *Queue {
+	q := &Queue{
+		backoff: jitter{workqueue.NewTypedItemExponentialFailureRateLimiter[access.RequestID](firstRetry, lastRetry)},
+		owner:   owner,
+		log:     log,
+		now:     time.Now,
+		of:      map[access.RequestID]*ticket{},
+		purgeAt: firstPurge,
+	}
+	waiting := workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[access.RequestID]{Queue: newFair(q.userOf)})
+	delaying := workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[access.RequestID]{Queue: waiting})
+	q.queue = workqueue.NewTypedRateLimitingQueueWithConfig(q.backoff,
+		workqueue.TypedRateLimitingQueueConfig[access.RequestID]{DelayingQueue: delaying})
+	return q
+}
+
+func (q *Queue) userOf(id access.RequestID) string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if t := q.of[id]; t != nil {
+		return t.user
+	}
+	return ""
+}
+
+// Add asks for a look at the request as soon as a worker is free.
+func (q *Queue) Add(id access.RequestID, cause string) {
+	q.note(id, cause)
+	q.queue.Add(id)
+}
+
+// Wake is Add for webhooks: at once, then at most every WakeEvery.
+func (q *Queue) Wake(id access.RequestID, cause string) {
+	t := q.note(id, cause)
+	q.queue.AddAfter(id, max(0, WakeEvery-q.now().Sub(t.looked)))
+}
+
+// note keeps the cause. A later pass of time does not hide a change that still waits.
+func (q *Queue) note(id access.RequestID, cause string) ticket {
+	user := q.owner(id)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	t := q.of[id]
+	if t == nil {
+		t = &ticket{}
+		q.of[id] = t
+	}
+	t.user = user
+	if t.since.IsZero() {
+		t.since = q.now()
+	}
+	if t.cause == "" {
+		t.cause = cause
+	} else if cause != access.CauseTimer && cause != access.CausePoll && cause != access.CauseRetry {
+		t.cause = cause
+	}
+	return *t
+}
+
+// Run looks at requests with the given number of workers until the context ends. Passes that run by then
+// get grace to finish.
+func (q *Queue) Run(ctx context.Context, workers int, grace time.Duration, look func(ctx context.Context, id access.RequestID, cause string) (Result, error)) error {
+	passes, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for q.one(passes, look) {
+			}
+		})
+	}
+	<-ctx.Done()
+	q.mu.Lock()
+	q.draining = true
+	q.mu.Unlock()
+	q.queue.ShutDown()
+	stop := time.AfterFunc(grace, cancel)
+	defer stop.Stop()
+	wg.Wait()
+	return nil
+}
+
+// one takes a request and looks at it; false when the queue is shut down.
+func (q *Queue) one(ctx context.Context, look func(context.Context, access.RequestID, string) (Result, error)) bool {
+	id, shutdown := q.queue.Get()
+	if shutdown {
+		return false
+	}
+	defer q.queue.Done(id)
+	cause, draining := q.begin(id)
+	if draining {
+		return true // what still waits is found again at the next start
+	}
+	result, err := look(ctx, id, cause)
+	q.end(id, result, err)
+	return true
+}
+
+func (q *Queue) begin(id access.RequestID) (cause string, draining bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	t := q.of[id]
+	if t == nil {
+		t = &ticket{}
+		q.of[id] = t
+	}
+	if t.cause == "" { // the delayed second copy of a hint that is served already
+		t.cause = access.CauseTimer
+	}
+	cause, t.cause = t.cause, ""
+	t.since, t.looked = time.Time{}, q.now()
+	return cause, q.draining
+}
+
+// end brings the request back when it has to be looked at again, and logs a failure when its text is new.
+func (q *Queue) end(id access.RequestID, result Result, err error) {
+	q.mu.Lock()
+	t := q.of[id]
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	isNew := text != "" && text != t.failing
+	t.failing = text
+	q.purge()
+	q.mu.Unlock()
+	if isNew {
+		q.log.Warn("A request could not be brought to its end, it is tried again", "request_id", id, "error", text)
+	}
+	switch at := access.NotBefore(err); {
+	case err == nil:
+		q.backoff.Forget(id)
+		if result.After > 0 {
+			q.later(id, access.CauseShift, result.After)
+		}
+	case !at.IsZero():
+		q.later(id, access.CauseRetry, spread(at.Sub(q.now())))
+	case lasting(err):
+		q.later(id, access.CauseRetry, spread(slowRetry))
+	default:
+		q.later(id, access.CauseRetry, q.backoff.When(id))
+	}
+}
+
+// purge forgets requests that neither wait, nor fail, nor were looked at so lately that a webhook must be
+// held back, whenever their number has doubled: memory stays in proportion to the work at hand.
+func (q *Queue) purge() {
+	if len(q.of) < q.purgeAt {
+		return
+	}
+	for id, t := range q.of {
+		if t.since.IsZero() && t.failing == "" && q.now().Sub(t.looked) > 2*patience {
+			delete(q.of, id)
+		}
+	}
+	q.purgeAt = max(firstPurge, 2*len(q.of))
+}
+
+func (q *Queue) later(id access.RequestID, cause string, after time.Duration) {
+	q.mu.Lock()
+	if t := q.of[id]; t != nil && t.since.IsZero() {
+		t.cause = cause
+	}
+	q.mu.Unlock()
+	q.queue.AddAfter(id, after)
+}
+
+// Status is what the queue shows of itself.
+type Status struct {
+	Depth   int                         // requests that wait for a worker
+	Oldest  time.Duration               // how long the longest of them has waited
+	Failing map[access.RequestID]string // requests that are tried again, with the last error
+}
+
+// Status gives the queue's state now.
+func (q *Queue) Status() Status {
+	s := Status{Depth: q.queue.Len(), Failing: map[access.RequestID]string{}}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for id, t := range q.of {
+		if !t.since.IsZero() {
+			s.Oldest = max(s.Oldest, q.now().Sub(t.since))
+		}
+		if t.failing != "" {
+			s.Failing[id] = t.failing
+		}
+	}
+	return s
+}
+
+// jitter spreads retries, so that what failed together does not come back together.
+type jitter struct {
+	workqueue.TypedRateLimiter[access.RequestID]
+}
+
+// When gives the next delay of the request.
+func (j jitter) When(id access.RequestID) time.Duration {
+	return spread(j.TypedRateLimiter.When(id))
+}
+
+// spread makes a delay up to a quarter longer.
+func spread(d time.Duration) time.Duration {
+	d = max(d, 0)
+	return d + rand.N(d/4+time.Millisecond)
+}
