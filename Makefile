@@ -1,0 +1,54 @@
+# Everything a person does with this repository, a line or two each. CI calls these targets and nothing else.
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+TOOL    := go tool -modfile=tools/go.mod
+COUNT   ?= 1
+FUZZTIME ?= 20s
+IMAGE   ?= pdhook:$(VERSION)
+
+.PHONY: help
+help: ## show this help
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/pdhook, a static binary
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/pdhook ./cmd/pdhook
+
+.PHONY: test
+test: ## run all tests
+	go test ./...
+
+.PHONY: race
+race: ## run all tests with the race detector (needs a C compiler); COUNT=20 repeats them
+	go test -race -count=$(COUNT) -timeout 60m ./...
+
+.PHONY: lint
+lint: ## gofmt, go vet and more
+	$(TOOL) golangci-lint run
+
+.PHONY: fuzz
+fuzz: ## run every fuzz test for FUZZTIME (20s)
+	@set -e; for pkg in $$(go list ./...); do \
+	  for name in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$name"; go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; done
+
+.PHONY: bench
+bench: ## run the benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: demo
+demo: ## pdhook at work against built-in simulators; ONCE=1 ends after the story
+	@CGO_ENABLED=0 go build -o bin/pdhook ./cmd/pdhook
+	@CGO_ENABLED=0 go build -o bin/demo ./test/demo
+	@bin/demo story --pdhook bin/pdhook $(if $(ONCE),--once)
+
+.PHONY: demo-request
+demo-request: ## while the demo runs: ask for access, e.g. USER=kim@example.com ROLE=payments-admin
+	@bin/demo request $(if $(filter command line,$(origin USER)),--user $(USER)) $(if $(ROLE),--role $(ROLE))
+
+.PHONY: image
+image: ## build the container image
+	docker build --build-arg VERSION=$(VERSION) -t $(IMAGE) .
