@@ -1,0 +1,86 @@
+package main
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pdhook/pdhook/config"
+)
+
+func TestLoggingChangesUnderLoggersInUse(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	log, logging, err := newLogger(config.Log{Output: "stderr", Severity: slog.LevelInfo, Format: "text"}, false, &stdout, &stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log = log.With("request_id", "r1")
+	log.Debug("one")
+	log.Info("two")
+
+	if err := logging.apply(config.Log{Output: "stdout", Severity: slog.LevelDebug, Format: "json"}); err != nil {
+		t.Fatal(err)
+	}
+	log.WithGroup("g").Debug("three", "a", 1)
+
+	if got := stderr.String(); strings.Contains(got, "one") || !strings.Contains(got, "level=INFO msg=two request_id=r1") {
+		t.Errorf("got %q on stderr, want the second line as text", got)
+	}
+	if got := stdout.String(); !strings.Contains(got, `"level":"DEBUG","msg":"three","request_id":"r1","g":{"a":1}`) {
+		t.Errorf("got %q on stdout, want the third line as JSON", got)
+	}
+}
+
+func TestALogFileThatWasMovedAwayIsBegunAnew(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pdhook.log")
+	cfg := config.Log{Output: path, Format: "text"}
+	log, logging, err := newLogger(cfg, false, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.Info("before")
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := logging.apply(cfg); err != nil {
+		t.Fatal(err)
+	}
+	log.Info("after")
+	for name, want := range map[string]string{path + ".1": "before", path: "after"} {
+		content, err := os.ReadFile(name)
+		if err != nil || !strings.Contains(string(content), want) || strings.Count(string(content), "\n") != 1 {
+			t.Errorf("%s: got %q, %v, want one line with %q", name, content, err, want)
+		}
+	}
+
+	if err := logging.apply(config.Log{Output: filepath.Join(path, "below-a-file")}); err == nil {
+		t.Error("got no error for an output that cannot be opened, want one")
+	}
+	log.Info("still here")
+	if content, _ := os.ReadFile(path); !strings.Contains(string(content), "still here") {
+		t.Errorf("got %q, want the old output to stay", content)
+	}
+	if err := logging.apply(config.Log{Output: "stderr"}); err != nil {
+		t.Errorf("closing the file: got %v", err)
+	}
+}
+
+func TestTheDebugFlagOutranksTheSeverity(t *testing.T) {
+	var stderr bytes.Buffer
+	cfg := config.Log{Output: "stderr", Severity: slog.LevelError, Format: "text"}
+	log, logging, err := newLogger(cfg, true, nil, &stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.Debug("before")
+	if err := logging.apply(cfg); err != nil {
+		t.Fatal(err)
+	}
+	log.Debug("after")
+	if got := stderr.String(); !strings.Contains(got, "before") || !strings.Contains(got, "after") {
+		t.Errorf("got %q, want both lines", got)
+	}
+}

@@ -1,0 +1,88 @@
+// Command pdhook answers Teleport Access Requests with what PagerDuty knows. It reads flags and signals,
+// and exits with 0 when all went well, 1 when something failed and 2 when it was called the wrong way.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pdhook/pdhook/config"
+)
+
+func main() {
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is the whole program but for the process around it: it executes the command that args name and
+// gives the exit code.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	understood := false
+	root := &cobra.Command{
+		Use:   "pdhook",
+		Short: "Access Requests of Teleport, decided by who is on call in PagerDuty",
+		Long: `pdhook opens a PagerDuty incident for each Teleport Access Request, approves at once who is on call,
+and closes the incident with the request.
+
+  pdhook configure > /etc/pdhook.toml    write an example configuration, then fill it in
+  pdhook start                           run the service`,
+		SilenceErrors:    true,
+		SilenceUsage:     true,
+		PersistentPreRun: func(*cobra.Command, []string) { understood = true },
+		RunE:             func(*cobra.Command, []string) error { return errNoCommand },
+	}
+	root.AddCommand(startCommand(), configureCommand(), healthCommand(), versionCommand())
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	report(stderr, err)
+	if understood && !errors.Is(err, errNoCommand) {
+		return 1
+	}
+	fmt.Fprintln(stderr, `pdhook: "pdhook --help" shows the commands and flags`)
+	return 2
+}
+
+var errNoCommand = errors.New("no command given")
+
+// report prints an error, each mistake of a configuration on a line of its own.
+func report(stderr io.Writer, err error) {
+	if problems, ok := errors.AsType[config.Errors](err); ok {
+		for _, problem := range problems {
+			fmt.Fprintln(stderr, "pdhook:", problem)
+		}
+		return
+	}
+	fmt.Fprintln(stderr, "pdhook:", strings.TrimSpace(err.Error()))
+}
+
+// defaultConfig is read when --config is not given and it exists.
+const defaultConfig = "/etc/pdhook.toml"
+
+// configFlag adds --config to a command.
+func configFlag(cmd *cobra.Command) *string {
+	return cmd.Flags().String("config", "", "configuration `file` (default "+defaultConfig+" if it exists, else variables alone)")
+}
+
+// configPath gives the file to read: the one of the flag, else the default one, else none.
+func configPath(flag string) string {
+	if flag != "" {
+		return flag
+	}
+	if _, err := os.Stat(defaultConfig); errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return defaultConfig
+}

@@ -1,0 +1,115 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/knadh/koanf/parsers/toml/v2"
+	"github.com/knadh/koanf/providers/file"
+	"github.com/knadh/koanf/v2"
+	decoder "github.com/pelletier/go-toml/v2"
+)
+
+// readFile takes over what the file says and reports whether it could be read at all.
+func (d *draft) readFile() bool {
+	if d.file == "" {
+		return true
+	}
+	content := koanf.New(".")
+	if err := content.Load(file.Provider(d.file), toml.Parser()); err != nil {
+		d.problems = append(d.problems, unreadable(d.file, err))
+		return false
+	}
+	d.readTable("", content.Raw())
+	return true
+}
+
+// unreadable says why a file is no TOML. The parser's own sentence may quote a number, which may be
+// (part of) a secret without quotation marks: that part is dropped.
+func unreadable(path string, err error) error {
+	syntax, ok := errors.AsType[*decoder.DecodeError](err)
+	if !ok {
+		return fileError(path, err)
+	}
+	row, column := syntax.Position()
+	sentence, _, _ := strings.Cut(strings.TrimPrefix(syntax.Error(), "toml: "), ": strconv.")
+	return fmt.Errorf("%s:%d:%d: not valid TOML: %s", path, row, column, sentence)
+}
+
+// readTable takes over the keys of a table, in the order of the alphabet.
+func (d *draft) readTable(table string, values map[string]any) {
+	for _, part := range slices.Sorted(maps.Keys(values)) {
+		name, value := join(table, part), values[part]
+		inner, isMap := value.(map[string]any)
+		if k, ok := keyNamed(name); ok {
+			d.takeFromFile(k, name, value)
+		} else if isTable(name) && !isMap {
+			d.add("%s: %s: got %s, want a table", d.file, name, written(value))
+		} else if isTable(name) || len(inner) > 0 {
+			d.readTable(name, inner)
+		} else {
+			d.add("%s: unknown key %q: remove this line%s", d.file, name, didYouMean(name, part, keyNames()))
+		}
+	}
+}
+
+// join gives the name of a part of a table. A part that itself holds a dot is no path.
+func join(table, part string) string {
+	if strings.Contains(part, ".") {
+		part = strconv.Quote(part)
+	}
+	if table == "" {
+		return part
+	}
+	return table + "." + part
+}
+
+func (d *draft) takeFromFile(k key, name string, raw any) {
+	source := d.file + ": " + name
+	value, ok := k.kind.fromTOML(raw)
+	if !ok {
+		d.wrong[k.name] = true
+		d.add("%s: %w", source, k.kind.mismatch(raw, k.kind.want))
+		return
+	}
+	if before, twice := d.settings[k.name]; twice && !reflect.DeepEqual(before.value, value) {
+		d.wrong[k.name] = true
+		d.add("%s: differs from %s, which means the same: remove one of the two", source, strings.TrimPrefix(before.source, d.file+": "))
+	}
+	d.settings[k.name] = setting{value, source}
+}
+
+// checkFile reports why the content of a file cannot be read. Other than a regular file is refused, since
+// opening it might wait, and the content itself is not taken for a path.
+func checkFile(path string) error {
+	if strings.ContainsAny(path, "\r\n") {
+		return errors.New("want the path of a file, not its content")
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return fileError(path, err)
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("opening %s: not a regular file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return fileError(path, err)
+	}
+	return f.Close()
+}
+
+// fileError names the file once, whatever the operation was.
+func fileError(path string, err error) error {
+	if cause, ok := errors.AsType[*fs.PathError](err); ok {
+		err = cause.Err
+	}
+	return fmt.Errorf("opening %s: %w", path, err)
+}

@@ -1,0 +1,130 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"strings"
+	"unicode"
+)
+
+// redacted is what every secret looks like to everybody who did not ask with Reveal.
+const redacted = "<redacted>"
+
+// Secret is a text that never shows by accident: every formatting verb, log/slog and every encoding that
+// goes through text print <redacted>.
+type Secret string
+
+// Reveal gives the secret itself.
+func (s Secret) Reveal() string { return string(s) }
+
+// String gives <redacted>.
+func (s Secret) String() string { return redacted }
+
+// Format writes <redacted> for every verb.
+func (s Secret) Format(w fmt.State, _ rune) { _, _ = io.WriteString(w, redacted) }
+
+// LogValue gives <redacted>.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText gives <redacted>.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// SecretSource is a configured secret: the secret itself or, when it starts with a slash, the path of the
+// file that holds it. Printed it is the path, or <redacted>.
+type SecretSource string
+
+// File gives the path of the file that holds the secret, and false when the secret stands in the configuration.
+func (s SecretSource) File() (path string, ok bool) {
+	return string(s), strings.HasPrefix(string(s), "/")
+}
+
+// Read gives the secret as it is now, without surrounding white space. It fails when the secret is empty
+// or its file cannot be read; a file that does not exist is an fs.ErrNotExist.
+func (s SecretSource) Read() (Secret, error) {
+	path, ok := s.File()
+	if !ok {
+		return nonEmpty(string(s), s.name())
+	}
+	if err := checkFile(path); err != nil {
+		return "", err
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return "", fileError(path, err)
+	}
+	return nonEmpty(string(content), path)
+}
+
+func nonEmpty(text, name string) (Secret, error) {
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return "", fmt.Errorf("%s is empty", name)
+	}
+	return Secret(text), nil
+}
+
+// String gives the path, or <redacted>.
+func (s SecretSource) String() string {
+	if path, ok := s.File(); ok {
+		return path
+	}
+	return redacted
+}
+
+// Format writes the path, or <redacted>, for every verb.
+func (s SecretSource) Format(w fmt.State, _ rune) { _, _ = io.WriteString(w, s.String()) }
+
+// LogValue gives the path, or <redacted>.
+func (s SecretSource) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalText gives the path, or <redacted>.
+func (s SecretSource) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// minWebhookSecret is the least length of a signing secret in bytes: shorter ones can be guessed.
+const minWebhookSecret = 16
+
+// ReadSecrets gives the signing secrets as they are now, and the paths of those whose file is not there yet,
+// which is no error. A file that cannot be read or a secret under 16 bytes is; err is then an Errors.
+func (w Webhook) ReadSecrets() (secrets [][]byte, missing []string, err error) {
+	secrets, missing, problems := w.readSecrets()
+	return secrets, missing, problems.orNil()
+}
+
+func (w Webhook) readSecrets() (secrets [][]byte, missing []string, problems Errors) {
+	for i, source := range w.Secrets {
+		secret, err := source.Read()
+		path, isFile := source.File()
+		switch {
+		case isFile && errors.Is(err, fs.ErrNotExist):
+			missing = append(missing, path)
+		case err != nil:
+			problems = append(problems, fmt.Errorf("entry %d: %w", i+1, err))
+		case len(secret) < minWebhookSecret:
+			problems = append(problems, fmt.Errorf("entry %d: %s has fewer than %d bytes", i+1, source.name(), minWebhookSecret))
+		default:
+			secrets = append(secrets, []byte(secret.Reveal()))
+		}
+	}
+	return secrets, missing, problems
+}
+
+// name is how an error calls the secret.
+func (s SecretSource) name() string {
+	if path, ok := s.File(); ok {
+		return path
+	}
+	return "the value"
+}
+
+// oneWord refuses what cannot be sent in an HTTP header or typed as a password: white space and control
+// characters inside, as in a file with more than the secret.
+func oneWord(s Secret) error {
+	if strings.ContainsFunc(s.Reveal(), func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
+		return errors.New("must be one word: there is white space or a control character inside")
+	}
+	return nil
+}

@@ -1,0 +1,222 @@
+// Package app is the only room where concrete types meet: it builds every part from the configuration, runs
+// them, and stops them in order. What only the operator can mend here is an error of New, before anything
+// listens; what the remote side does never ends Run.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pdhook/pdhook/config"
+	"github.com/pdhook/pdhook/internal/access"
+	"github.com/pdhook/pdhook/internal/admin"
+	"github.com/pdhook/pdhook/internal/listen"
+	"github.com/pdhook/pdhook/internal/oncall"
+	"github.com/pdhook/pdhook/internal/pagerduty"
+	"github.com/pdhook/pdhook/internal/policy"
+	"github.com/pdhook/pdhook/internal/reconcile"
+	"github.com/pdhook/pdhook/internal/store"
+	"github.com/pdhook/pdhook/internal/teleport"
+	"github.com/pdhook/pdhook/internal/watch"
+	"github.com/pdhook/pdhook/internal/webhook"
+)
+
+// Config is what an App needs. Every field is required.
+type Config struct {
+	Config  *config.Config
+	Log     *slog.Logger
+	Version string
+	Reload  func() (*config.Config, error) // reads the configuration again
+}
+
+// App is the service.
+type App struct {
+	log     *slog.Logger
+	version string
+	reread  func() (*config.Config, error)
+
+	reloading sync.Mutex
+	current   atomic.Pointer[config.Config]
+	secrets   *secrets
+
+	store      *store.Store
+	teleport   *teleport.Client
+	pagerduty  *pagerduty.Client
+	watcher    *watch.Watcher
+	queue      *reconcile.Queue
+	reconciler *reconcile.Reconciler
+	poller     *oncall.Poller
+	handler    *webhook.Handler
+	dispatcher *webhook.Dispatcher
+	webhooks   *listen.Server
+	admin      *listen.Server
+}
+
+// workers look at different requests side by side.
+const workers = 8
+
+// How long the parts get to end: together less than the 20 s of spec §9.
+const (
+	passGrace  = 12 * time.Second
+	drainGrace = 5 * time.Second
+)
+
+// New builds the service and binds its ports. An error names what the operator has to mend.
+func New(cfg Config) (*App, error) {
+	a := &App{log: cfg.Log, version: cfg.Version, reread: cfg.Reload}
+	a.current.Store(cfg.Config)
+	var err error
+	if a.secrets, err = readSecrets(cfg.Config, cfg.Log); err != nil {
+		return nil, err
+	}
+	if err := a.connect(cfg.Config); err != nil {
+		return nil, err
+	}
+	if a.store, err = store.Open(store.Config{Path: cfg.Config.Store.Path, Retention: cfg.Config.Store.Retention, Log: cfg.Log}); err != nil {
+		return nil, fmt.Errorf("opening the store: %w", err)
+	}
+	if err := a.assemble(cfg.Config); err != nil {
+		return nil, errors.Join(err, a.store.Close())
+	}
+	return a, nil
+}
+
+// connect builds the two remote sides. Neither is called yet.
+func (a *App) connect(c *config.Config) error {
+	var err error
+	a.teleport, err = teleport.New(teleport.Config{
+		Addr: c.Teleport.Addr, Identity: c.Teleport.Identity,
+		ClientKey: c.Teleport.ClientKey, ClientCrt: c.Teleport.ClientCrt, RootCAs: c.Teleport.RootCAs,
+		Refresh: c.Teleport.RefreshIdentity, RefreshInterval: c.Teleport.RefreshIdentityInterval,
+		Log: a.log,
+	})
+	return err
+}
+
+// assemble introduces the parts to each other and binds the ports.
+func (a *App) assemble(c *config.Config) error {
+	metrics := admin.NewMetrics(a.version)
+	var err error
+	a.pagerduty, err = pagerduty.New(pagerduty.Config{
+		Endpoint: c.PagerDuty.APIEndpoint, From: c.PagerDuty.UserEmail, Key: a.secrets.key,
+		Observe: metrics.PagerDuty, Log: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	a.watcher = watch.New(a.teleport, a.hint, a.openRequests, a.log)
+	a.queue = reconcile.NewQueue(a.watcher.User, a.log)
+	a.reconciler = reconcile.New(reconcile.Config{
+		Requests: a.teleport, Presence: a.watcher, Directory: a.pagerduty, Incidents: a.pagerduty, Links: a.store,
+		Replica: a.store.Replica(), Rules: a.rules, Log: a.log,
+	})
+	a.poller = oncall.New(a.store, background{a.pagerduty}, a.pollInterval, a.hint, a.log)
+	a.dispatcher = webhook.NewDispatcher(a.store, a.queue.Wake, a.log)
+	a.handler, err = webhook.NewHandler(webhook.Config{
+		Path: c.Webhook.Path, Inbox: a.store, Secrets: a.secrets.webhook,
+		Accepted: a.dispatcher.Accepted, Observe: metrics.Webhook, Log: a.log,
+	})
+	if err != nil {
+		return fmt.Errorf("webhook.path: %w", err)
+	}
+	a.webhooks, err = listen.New(listen.Config{Addr: c.Webhook.Listen, Handler: a.handler, TLS: tlsOf(c, metrics), DrainTimeout: drainGrace, Log: a.log})
+	if err != nil {
+		return fmt.Errorf("webhook endpoint: %w", err)
+	}
+	a.admin, err = listen.New(listen.Config{
+		Addr: c.Admin.Listen, DrainTimeout: drainGrace, Log: a.log,
+		Handler: admin.NewHandler(admin.Config{
+			Listen: c.Admin.Listen, Token: a.secrets.token, Ready: a.handler.Ready, Status: a.status, Metrics: metrics.Handler(),
+		}),
+	})
+	if err != nil {
+		return fmt.Errorf("admin endpoint: %w", err)
+	}
+	return nil
+}
+
+func tlsOf(c *config.Config, metrics *admin.Metrics) *listen.TLS {
+	if c.Webhook.InsecureHTTP {
+		return nil
+	}
+	return &listen.TLS{
+		CertFile: c.Webhook.TLSCert, KeyFile: c.Webhook.TLSKey,
+		ClientCA: c.Webhook.ClientCA, ClientNames: c.Webhook.ClientNames, ClientAuth: c.Webhook.ClientAuth,
+		Reported: func() { metrics.Webhook("", "client certificate let through") },
+	}
+}
+
+// Run serves until ctx ends, then stops in order: no new webhooks, no new hints, what is running finishes,
+// the ports close, the store closes last. It returns an error only when pdhook cannot go on.
+func (a *App) Run(ctx context.Context) error {
+	a.log.Info("pdhook is starting", "version", a.version, "webhooks", a.webhooks.Addr().String(),
+		"admin", a.admin.Addr().String(), "teleport", a.current.Load().Teleport.Addr)
+	err := runInOrder(ctx,
+		stage{a.stopTaking, a.watcher.Run, a.dispatcher.Run, a.poller.Run, a.secrets.Run},
+		stage{a.runQueue},
+		stage{a.webhooks.Run, a.admin.Run, a.teleport.Run},
+		stage{a.store.Run},
+	)
+	a.pagerduty.Close()
+	if closeErr := a.store.Close(); closeErr != nil {
+		err = errors.Join(err, fmt.Errorf("closing the store: %w", closeErr))
+	}
+	if err == nil {
+		a.log.Info("pdhook has stopped")
+	}
+	return err
+}
+
+// stopTaking makes webhooks 503 the moment the end begins: PagerDuty brings them again.
+func (a *App) stopTaking(ctx context.Context) error {
+	<-ctx.Done()
+	a.handler.Stop()
+	return nil
+}
+
+func (a *App) runQueue(ctx context.Context) error {
+	return a.queue.Run(ctx, workers, passGrace, a.reconciler.Reconcile)
+}
+
+func (a *App) hint(id access.RequestID, cause string) { a.queue.Add(id, cause) }
+
+// openRequests gives the requests with unfinished links.
+func (a *App) openRequests(ctx context.Context) ([]access.RequestID, error) {
+	links, err := a.store.OpenLinks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]access.RequestID, len(links))
+	for i, l := range links {
+		ids[i] = l.Request
+	}
+	return ids, nil
+}
+
+func (a *App) pollInterval() time.Duration { return a.current.Load().Policy.OncallPollInterval }
+
+func (a *App) rules() policy.Rules {
+	c := a.current.Load()
+	return policy.Rules{
+		NotifyService: c.PagerDuty.NotifyService, Services: c.PagerDuty.Services,
+		Schedules: c.PagerDuty.Schedules, UserEmail: c.PagerDuty.UserEmailAnnotation,
+		AutoApproveRoles:   c.Policy.AutoApproveRoles,
+		MaxEscalationLevel: c.Policy.MaxEscalationLevel,
+		MaxAccess:          c.Policy.MaxAccess,
+		MaxRequestAge:      c.Policy.MaxRequestAge,
+		Notify:             policy.Notify(c.Policy.Notify),
+		Account:            c.PagerDuty.Account,
+	}
+}
+
+// background asks PagerDuty with what approvals and incidents leave of the call budget.
+type background struct{ client *pagerduty.Client }
+
+func (b background) OnCalls(ctx context.Context, q access.OnCallQuery) ([]access.OnCall, time.Time, error) {
+	return b.client.OnCalls(pagerduty.WithPriority(ctx, pagerduty.Background), q)
+}

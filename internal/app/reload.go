@@ -1,0 +1,65 @@
+package app
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/pdhook/pdhook/config"
+	"github.com/pdhook/pdhook/internal/access"
+	"github.com/pdhook/pdhook/internal/admin"
+)
+
+// Reload reads configuration, secrets and certificates again. What can change while running changes, what
+// cannot is named in a warning, and with an error everything stays as it was. All pending requests are then
+// looked at again (spec §9).
+func (a *App) Reload(ctx context.Context) {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	next, err := a.reread()
+	if err == nil {
+		err = a.secrets.reload(next)
+	}
+	if err != nil {
+		a.log.Error("The new configuration is refused, the old one stays", "error", err)
+		return
+	}
+	if err := a.webhooks.Reload(); err != nil {
+		a.log.Error("The new certificate is refused, the old one stays", "error", err)
+	}
+	running := a.current.Load()
+	if names := config.Restart(running, next); len(names) > 0 {
+		a.log.Warn("Some changes take effect only after a restart", "keys", strings.Join(names, ", "))
+	}
+	a.current.Store(next)
+	a.log.Info("The configuration was read again")
+	ids, err := a.openRequests(ctx)
+	if err != nil {
+		a.log.Warn("Pending requests are looked at again only by the timer", "error", err)
+	}
+	for _, id := range ids {
+		a.queue.Add(id, access.CauseReload)
+	}
+}
+
+// status gathers what /status shows.
+func (a *App) status() admin.Status {
+	t, w, p, q := a.teleport.Status(), a.watcher.Status(), a.pagerduty.Status(), a.queue.Status()
+	s := admin.Status{
+		Version: a.version,
+		Teleport: admin.Teleport{Connected: t.Connected, Watching: w.Up, LastResync: w.LastResync, IdentityExpires: t.IdentityExpires,
+			Cluster: t.Cluster, ServerVersion: t.ServerVersion, LastError: t.LastError},
+		PagerDuty: admin.PagerDuty{Reachable: p.Reachable, Account: p.Account, RateLimitLimit: p.Limit,
+			RateLimitRemaining: p.Remaining, LastError: p.LastError},
+		Webhook: admin.Webhook{CertificateExpires: a.webhooks.CertificateExpires(), NotReady: a.handler.Ready()},
+		Queue:   admin.Queue{Depth: q.Depth, OldestSeconds: q.Oldest.Seconds(), Failing: len(q.Failing)},
+		Pending: w.Pending,
+	}
+	if p.Skew.Abs() > tolerableSkew {
+		s.PagerDuty.ClockSkewSeconds = p.Skew.Seconds()
+	}
+	return s
+}
+
+// tolerableSkew is the difference to PagerDuty's clock that is not worth showing (spec §2).
+const tolerableSkew = 30 * time.Second

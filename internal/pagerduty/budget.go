@@ -1,0 +1,206 @@
+package pagerduty
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/pdhook/pdhook/internal/access"
+)
+
+const (
+	firstPause   = time.Second     // after a 429 that does not say for how long
+	longestPause = time.Minute     // PagerDuty's windows are minutes
+	longestReset = 5 * time.Minute // a ratelimit-reset beyond it is not believed
+	usualWindow  = time.Minute     // assumed for a window that no answer has shown yet
+)
+
+// errHeldBack is why a call was not sent.
+var errHeldBack = errors.New("has to wait for PagerDuty's rate limit")
+
+// limited are the operations that may have a rate limit of their own besides the key's; its size is only
+// seen in the headers of their answers.
+// https://developer.pagerduty.com/docs/rest-api-rate-limits
+func limited(route string) bool {
+	switch route {
+	case "POST /incidents", "PUT /incidents/{id}", "GET /oncalls":
+		return true
+	}
+	return false
+}
+
+// budget spreads PagerDuty's rate limit over the calls: the little that is left goes to the urgent ones.
+type budget struct {
+	now func() time.Time
+
+	mu      sync.Mutex
+	general window
+	own     map[string]*window // of limited routes
+	pause   time.Duration      // the latest one after a 429 without headers
+}
+
+// window is one rate limit as last seen.
+type window struct {
+	limit     int // 0: not known
+	remaining int // by our own count between answers
+	inFlight  int // sent and not answered
+	reset     time.Time
+	shut      time.Time // after a 429: nothing is sent before
+}
+
+func newBudget(now func() time.Time) *budget {
+	return &budget{now: now, own: map[string]*window{}}
+}
+
+// take counts a call that is about to be sent, or refuses it with the moment when to try again.
+func (b *budget) take(route string, p Priority) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.now()
+	var until time.Time
+	for _, w := range b.windows(route) {
+		w.roll(now)
+		until = later(until, w.refuses(p, now))
+	}
+	if !until.IsZero() {
+		return &access.Failure{Class: access.Wait, NotBefore: until, Err: fmt.Errorf("%s %w", route, errHeldBack)}
+	}
+	for _, w := range b.windows(route) {
+		w.inFlight++
+		w.remaining--
+	}
+	return nil
+}
+
+// unanswered ends a call that may or may not have counted with PagerDuty.
+func (b *budget) unanswered(route string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.end(route)
+}
+
+func (b *budget) end(route string) {
+	for _, w := range b.windows(route) {
+		w.inFlight--
+	}
+}
+
+// answered ends a call and takes over what the answer shows: the limit that is closest to its end.
+func (b *budget) answered(route string, status int, h http.Header) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.end(route)
+	now := b.now()
+	refused := status == http.StatusTooManyRequests
+	limit, remaining, reset, shown := readRateLimit(h)
+	if shown {
+		w := b.meant(route, limit)
+		w.limit, w.remaining, w.reset = limit, remaining-w.inFlight, now.Add(reset)
+		if refused {
+			w.shut = now.Add(max(reset, firstPause))
+			if b.general.limit == 0 { // whether it was the general limit is not known
+				b.general.shut = w.shut
+			}
+		}
+	}
+	switch {
+	case refused && !shown && !b.general.shut.After(now): // else another call of the same moment got it
+		b.pause = min(max(2*b.pause, firstPause), longestPause)
+		b.general.shut = now.Add(b.pause)
+	case !refused && status < 500:
+		b.pause = 0
+	}
+}
+
+// until is when a call that got a 429 may be made again.
+func (b *budget) until(route string) time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	until := b.now().Add(firstPause)
+	for _, w := range b.windows(route) {
+		until = later(until, w.shut)
+	}
+	return until
+}
+
+// shown gives the general limit for people.
+func (b *budget) shown() (limit, remaining int, reset time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.general.roll(b.now())
+	return b.general.limit, max(b.general.remaining, 0), b.general.reset
+}
+
+// windows are the limits that a call counts against.
+func (b *budget) windows(route string) []*window {
+	if !limited(route) {
+		return []*window{&b.general}
+	}
+	if b.own[route] == nil {
+		b.own[route] = &window{}
+	}
+	return []*window{&b.general, b.own[route]}
+}
+
+// meant tells by its size which limit an answer shows.
+func (b *budget) meant(route string, limit int) *window {
+	if !limited(route) || limit == b.general.limit {
+		return &b.general
+	}
+	return b.own[route]
+}
+
+// roll begins a new window when the old one is over.
+func (w *window) roll(now time.Time) {
+	if w.limit > 0 && !w.reset.After(now) {
+		w.remaining, w.reset = w.limit-w.inFlight, now.Add(usualWindow)
+	}
+}
+
+// refuses gives the moment until which a call of priority p must wait; zero: it need not.
+func (w *window) refuses(p Priority, now time.Time) time.Time {
+	enough := w.remaining > 0
+	switch p {
+	case Background:
+		enough = w.remaining*5 >= w.limit // 20 %
+	case Creation:
+		enough = w.remaining*20 >= w.limit // 5 %
+	}
+	switch {
+	case w.shut.After(now):
+		return w.shut
+	case w.limit > 0 && !enough:
+		return w.reset
+	}
+	return time.Time{}
+}
+
+func readRateLimit(h http.Header) (limit, remaining int, reset time.Duration, ok bool) {
+	limit, err := strconv.Atoi(h.Get("ratelimit-limit"))
+	if err != nil || limit < 1 {
+		return 0, 0, 0, false
+	}
+	remaining, err = strconv.Atoi(h.Get("ratelimit-remaining"))
+	if err != nil {
+		return 0, 0, 0, false
+	}
+	seconds, err := strconv.Atoi(h.Get("ratelimit-reset"))
+	if err != nil || seconds < 0 {
+		return 0, 0, 0, false
+	}
+	reset = longestReset
+	if seconds < int(longestReset/time.Second) {
+		reset = time.Duration(seconds) * time.Second
+	}
+	return limit, remaining, reset, true
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}

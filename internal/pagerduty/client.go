@@ -1,0 +1,129 @@
+// Package pagerduty asks PagerDuty's REST API and writes to it, in the words of internal/access. It
+// promises that nothing is read into an answer that does not say it: an answer without the expected
+// object, a page that is missing, a time that cannot be read, an object other than the one asked for is
+// an error or left out, never "none". Every error it returns holds an *access.Failure that says whether
+// another try can help, and whether a write may have been performed.
+//
+// All calls go through [pagerduty.Client.Do] of go-pagerduty with small structs of our own rather than
+// through its typed calls. Those hide what the promise needs: the Date header, whether a list was absent
+// or empty, and the cause of a transport error (wrapped with %v); they drop error texts of less usual
+// shapes, fail on odd log entries, and lack the update of a single incident.
+package pagerduty
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/PagerDuty/go-pagerduty"
+)
+
+// Config says which account to talk to, and as whom.
+type Config struct {
+	Endpoint  string                       // required: https://api.pagerduty.com or https://api.eu.pagerduty.com; plain http only to loopback
+	From      string                       // required: login e-mail of the user in whose name incidents and notes are written
+	Key       func() string                // required: the API key as of now; asked for each call, so that it can be replaced
+	Observe   func(route string, code int) // called after each attempt with the route's template and the HTTP status, 0: no answer; may be nil
+	Log       *slog.Logger                 // default: discarded
+	Transport http.RoundTripper            // default: http.DefaultTransport with shorter timeouts
+
+	now func() time.Time
+}
+
+// Client speaks to one PagerDuty account. It may be used by several goroutines at once.
+type Client struct {
+	endpoint string
+	from     string
+	key      func() string
+	now      func() time.Time
+	http     *http.Client
+	api      *pagerduty.Client
+	repeat   *repeater
+	budget   *budget
+	health   *health
+	bot      bot
+}
+
+// New checks cfg and makes a client. It calls nobody.
+func New(cfg Config) (*Client, error) {
+	endpoint, err := checkEndpoint(cfg.Endpoint)
+	if err != nil {
+		return nil, err
+	}
+	if !strings.Contains(cfg.From, "@") {
+		return nil, fmt.Errorf("pagerduty.user_email %q is no e-mail address", cfg.From)
+	}
+	if cfg.Key == nil {
+		return nil, errors.New("pagerduty.api_key is missing")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Observe == nil {
+		cfg.Observe = func(string, int) {}
+	}
+	if cfg.Transport == nil {
+		cfg.Transport = defaultTransport()
+	}
+	if cfg.now == nil {
+		cfg.now = time.Now
+	}
+
+	c := &Client{
+		endpoint: endpoint,
+		from:     cfg.From,
+		key:      cfg.Key,
+		now:      cfg.now,
+		budget:   newBudget(cfg.now),
+		health:   &health{},
+		bot:      newBot(),
+	}
+	c.repeat = newRepeater(&transport{
+		next:    cfg.Transport,
+		key:     cfg.Key,
+		timeout: attemptTimeout,
+		budget:  c.budget,
+		health:  c.health,
+		observe: cfg.Observe,
+		log:     cfg.Log,
+		now:     cfg.now,
+	}, firstDelay, repeatWithin)
+	c.http = &http.Client{
+		Transport: c.repeat,
+		// A redirect is handed back as the answer, which is an error like any other outside 2xx: the
+		// key must not travel to wherever it points.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	c.api = pagerduty.NewClient("", pagerduty.WithAPIEndpoint(endpoint)) // the key is set for each attempt, see transport
+	c.api.HTTPClient = c.http
+	return c, nil
+}
+
+// Close lets go of idle connections. The client stays usable.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Status tells how the connection fares.
+func (c *Client) Status() Status {
+	s := c.health.snapshot()
+	s.Limit, s.Remaining, s.Reset = c.budget.shown()
+	return s
+}
+
+// checkEndpoint gives endpoint without trailing slashes, with which PagerDuty would see //incidents.
+func checkEndpoint(endpoint string) (string, error) {
+	u, err := url.Parse(strings.TrimRight(endpoint, "/"))
+	if err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return "", fmt.Errorf("pagerduty.api_endpoint %q is no address like https://api.pagerduty.com", endpoint)
+	}
+	ip := net.ParseIP(u.Hostname())
+	loopback := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+	if u.Scheme != "https" && !(u.Scheme == "http" && loopback) {
+		return "", fmt.Errorf("pagerduty.api_endpoint %q must begin with https://", endpoint)
+	}
+	return u.String(), nil
+}

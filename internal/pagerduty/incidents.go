@@ -1,0 +1,184 @@
+package pagerduty
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+
+	"github.com/pdhook/pdhook/internal/access"
+)
+
+type incident struct {
+	ID               string     `json:"id"`
+	Status           string     `json:"status"`
+	Key              string     `json:"incident_key"`
+	HTMLURL          string     `json:"html_url"`
+	Created          string     `json:"created_at"`
+	Service          reference  `json:"service"`
+	ChangedBy        *reference `json:"last_status_change_by"`
+	Acknowledgements []struct {
+		Acknowledger *reference `json:"acknowledger"`
+	} `json:"acknowledgements"`
+	ResolveReason *struct {
+		Type     string    `json:"type"`
+		Incident reference `json:"incident"`
+	} `json:"resolve_reason"`
+	FirstTrigger *struct {
+		Agent maybe[reference] `json:"agent"`
+	} `json:"first_trigger_log_entry"`
+}
+
+// withTrigger are the includes without which the own test of an incident cannot be made.
+func withTrigger() []string { return []string{"first_trigger_log_entries", "acknowledgers"} }
+
+// Incident gives the incident id, with who triggered it. None: access.ErrNotFound.
+func (c *Client) Incident(ctx context.Context, id access.IncidentID) (access.Incident, error) {
+	found, err := c.readIncident(ctx, id)
+	if err != nil {
+		return access.Incident{}, fmt.Errorf("reading incident %q: %w", id, err)
+	}
+	return found, nil
+}
+
+func (c *Client) readIncident(ctx context.Context, id access.IncidentID) (access.Incident, error) {
+	if !validID(id) {
+		return access.Incident{}, errNoIncidentID()
+	}
+	a, err := c.do(ctx, call{
+		route: "GET /incidents/{id}",
+		path:  "/incidents/" + string(id),
+		query: url.Values{"include[]": withTrigger()},
+	})
+	if err != nil {
+		return access.Incident{}, err
+	}
+	return c.incidentIn(a, id)
+}
+
+// incidentIn reads the incident of an answer; it must be the one that was meant, "" for any.
+func (c *Client) incidentIn(a answer, meant access.IncidentID) (access.Incident, error) {
+	raw, err := part[incident](a, "incident")
+	if err != nil {
+		return access.Incident{}, err
+	}
+	found, err := c.incident(raw)
+	if err != nil {
+		return access.Incident{}, a.unreadable(err)
+	}
+	if meant != "" && found.ID != meant {
+		return access.Incident{}, a.unreadable(fmt.Errorf("incident %s came instead", found.ID))
+	}
+	return found, nil
+}
+
+// IncidentsByKey gives all incidents with this incident_key on the service, of whatever status and age,
+// newest first.
+func (c *Client) IncidentsByKey(ctx context.Context, key string, service access.ServiceID) ([]access.Incident, error) {
+	found, err := c.findIncidents(ctx, key, service)
+	if err != nil {
+		return nil, fmt.Errorf("looking for incidents with key %q on service %q: %w", key, service, err)
+	}
+	return found, nil
+}
+
+func (c *Client) findIncidents(ctx context.Context, key string, service access.ServiceID) ([]access.Incident, error) {
+	if key == "" || !validID(service) {
+		return nil, permanent(errors.New("a key and a PagerDuty ID of a service are needed")) // an empty key lists all incidents
+	}
+	q := call{route: "GET /incidents", path: "/incidents", query: url.Values{
+		"incident_key":  {key},
+		"service_ids[]": {string(service)},
+		"date_range":    {"all"},
+		"include[]":     withTrigger(),
+	}}
+	listed, _, err := list[incident](ctx, c, q, "incidents")
+	if err != nil {
+		return nil, err
+	}
+	byID := map[access.IncidentID]access.Incident{}
+	for _, raw := range listed {
+		i, err := c.incident(raw)
+		if err != nil {
+			return nil, answer{call: q}.unreadable(err)
+		}
+		if i.Key == key && i.Service == service {
+			byID[i.ID] = i
+		}
+	}
+	return newestFirst(byID), nil
+}
+
+func newestFirst(byID map[access.IncidentID]access.Incident) []access.Incident {
+	var found []access.Incident
+	for _, i := range byID {
+		found = append(found, i)
+	}
+	slices.SortFunc(found, func(a, b access.Incident) int {
+		if order := b.Created.Compare(a.Created); order != 0 {
+			return order
+		}
+		return cmp.Compare(b.ID, a.ID)
+	})
+	return found
+}
+
+// incident puts an incident into the domain's words.
+func (c *Client) incident(raw incident) (access.Incident, error) {
+	if raw.ID == "" || raw.Status == "" || raw.Service.ID == "" {
+		return access.Incident{}, fmt.Errorf("incident %q shows no id, status or service", raw.ID)
+	}
+	i := access.Incident{
+		ID:              access.IncidentID(raw.ID),
+		Key:             raw.Key,
+		Service:         access.ServiceID(raw.Service.ID),
+		ServiceName:     raw.Service.Summary,
+		Status:          access.IncidentStatus(raw.Status),
+		URL:             raw.HTMLURL,
+		TriggerNotShown: true,
+	}
+	c.health.saw(accountOf(raw.HTMLURL))
+	if raw.Created != "" {
+		var err error
+		if i.Created, err = parseTime(raw.Created); err != nil {
+			return access.Incident{}, fmt.Errorf("reading created_at of incident %s: %w", raw.ID, err)
+		}
+	}
+	if raw.FirstTrigger != nil {
+		i.TriggeredBy, i.TriggerNotShown = agentOf(raw.FirstTrigger.Agent)
+	}
+	if i.Status == access.Acknowledged {
+		for _, a := range raw.Acknowledgements {
+			if a.Acknowledger != nil {
+				i.Acknowledgers = append(i.Acknowledgers, a.Acknowledger.label())
+			}
+		}
+	}
+	if i.Status == access.Resolved && raw.ChangedBy.isUser() {
+		i.ResolvedBy = raw.ChangedBy.label()
+	}
+	if r := raw.ResolveReason; r != nil && r.Type == "merge_resolve_reason" {
+		if i.MergedInto = access.IncidentID(r.Incident.ID); i.MergedInto == "" {
+			return access.Incident{}, fmt.Errorf("incident %s is merged into one that is not shown", raw.ID)
+		}
+	}
+	return i, nil
+}
+
+// agentOf gives the user that a trigger log entry names: none when it was an integration or automation,
+// notShown when the entry is a mere reference, without agent.
+func agentOf(agent maybe[reference]) (user access.UserID, notShown bool) {
+	switch {
+	case !agent.shown:
+		return "", true
+	case agent.value == nil:
+		return "", false
+	case agent.value.Type == "":
+		return "", true
+	case !agent.value.isUser():
+		return "", false
+	}
+	return access.UserID(agent.value.ID), agent.value.ID == ""
+}

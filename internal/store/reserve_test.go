@@ -1,0 +1,93 @@
+package store
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pdhook/pdhook/internal/access"
+)
+
+func TestNothingIsStoredAtTheReserveAndItRecovers(t *testing.T) {
+	r := newRig(t)
+	stored, changed := pending("r1"), pending("r1")
+	changed.Reason = "another"
+	r.record(access.Outcome{Link: &stored})
+	r.accept(event("let in"))
+	if err := r.Writable(); err != nil {
+		t.Errorf("writable: %v", err)
+	}
+
+	r.setRoom(room{free: 104 << 20, used: 10 << 20}) // 64 + 4 × 10 sharp
+	if _, err := r.Accept(t.Context(), event("e1")); !errors.Is(err, ErrFull) {
+		t.Errorf("accept: got %v, want ErrFull", err)
+	}
+	if _, err := r.Accept(t.Context(), event("let in")); !errors.Is(err, ErrFull) {
+		t.Errorf("accepting a repeated event: got %v, want ErrFull", err)
+	}
+	if err := r.Record(t.Context(), access.Outcome{Link: &changed}); !errors.Is(err, ErrFull) {
+		t.Errorf("record: got %v, want ErrFull", err)
+	}
+	r.record(access.Outcome{Link: &stored}) // nothing to write
+	r.concern("let in", "ignored")
+	err := r.Writable()
+	for _, part := range []string{r.cfg.Path, "104.0 MiB free", "more than 104.0 MiB", "10.0 MiB in use", "free space or enlarge"} {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("writable: got %v, want %q in it", err, part)
+		}
+	}
+
+	r.setRoom(room{free: 104<<20 + 1, used: 10 << 20})
+	if err := r.Writable(); err != nil {
+		t.Errorf("writable: %v", err)
+	}
+	r.accept(event("e1"))
+	r.record(access.Outcome{Link: &changed})
+	r.reopen()
+	wantSame(t, "link", must[access.Link](t)(r.Link(t.Context(), "r1")), changed)
+}
+
+func TestVolumeIsMeasuredOnceASecond(t *testing.T) {
+	r := newRig(t)
+	r.accept(event("e1"))
+	r.mu.Lock()
+	r.room = room{}
+	r.mu.Unlock()
+	if err := r.Writable(); err != nil {
+		t.Errorf("within the second: %v", err)
+	}
+	r.pass(measureEvery)
+	if err := r.Writable(); !errors.Is(err, ErrFull) {
+		t.Errorf("a second later: got %v, want ErrFull", err)
+	}
+}
+
+func TestFullVolumeIsNotOpened(t *testing.T) {
+	cfg := newRig(t).cfg
+	cfg.Path = t.TempDir()
+	cfg.space = func(string) (room, error) { return room{free: 4 << 20, used: 1 << 20}, nil }
+	if _, err := Open(cfg); !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), "free space") {
+		t.Errorf("got %v, want ErrFull and the way out", err)
+	}
+}
+
+func TestSparseFilesCountByTheirBlocks(t *testing.T) {
+	dir := t.TempDir()
+	sparse := must[*os.File](t)(os.Create(filepath.Join(dir, "sparse")))
+	if err := errors.Join(sparse.Truncate(1<<30), sparse.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "real"), make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := must[room](t)(measureRoom(dir))
+	if got.used < 1<<20 || got.used > 2<<20 || got.free == 0 {
+		t.Errorf("got %+v, want 1 MiB used", got)
+	}
+	r := newRig(t, func(r *rig) { r.cfg.space = nil })
+	if n := must[uint64](t)(r.Size()); n == 0 || n > 8<<20 {
+		t.Errorf("an empty store takes %d bytes, want a little", n)
+	}
+}

@@ -1,0 +1,236 @@
+package teleport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gravitational/teleport/api"
+)
+
+var (
+	errLost    = errors.New("the connection was lost")
+	errRenewed = errors.New("the credentials were renewed")
+)
+
+// keeper is what Run works with. Only Run's goroutine uses it; it alone changes the Client.
+type keeper struct {
+	*Client
+	renewal     renewal
+	connections sync.WaitGroup
+
+	nextLook, nextPing, nextDial time.Time
+	pause                        time.Duration // the last before nextDial
+	fileTrouble                  string        // what is wrong with the credentials, "" when nothing is
+	connTrouble                  string        // the same of the connection
+	said                         string        // trouble as logged last
+}
+
+func newKeeper(c *Client) *keeper {
+	return &keeper{Client: c, renewal: renewal{
+		read:      c.cfg.readIdentity,
+		settle:    c.pace.soon,
+		settleOld: c.cfg.RefreshInterval,
+	}}
+}
+
+// step does what is due and says how long nothing will be.
+func (k *keeper) step(ctx context.Context) time.Duration {
+	k.checkLost()
+	k.look()
+	k.ping(ctx)
+	k.dial(ctx)
+	k.logTrouble()
+
+	next := k.nextLook
+	switch {
+	case k.conn == nil && !k.identity.expired(time.Now()), k.conn != nil && k.conn.sum != k.identity.sum:
+		next = earliest(next, k.nextDial)
+	case k.conn != nil:
+		next = earliest(next, k.nextPing)
+	}
+	return time.Until(next)
+}
+
+func (k *keeper) checkLost() {
+	select {
+	case <-k.lost():
+		k.drop(errLost)
+	default:
+	}
+}
+
+// lost is closed when the current connection is; nil when there is none.
+func (k *keeper) lost() <-chan struct{} {
+	if k.conn == nil {
+		return nil
+	}
+	return k.conn.lost
+}
+
+// look reads the credential files again when it is time.
+func (k *keeper) look() {
+	now := time.Now()
+	if !k.cfg.Refresh && !k.identity.expired(now) {
+		k.nextLook = k.identity.expires
+		return
+	}
+	if now.Before(k.nextLook) {
+		return
+	}
+	id, err := k.renewal.look(now, k.identity)
+	if id.sum != k.identity.sum {
+		k.renew(id)
+	}
+	expired := k.identity.expired(now)
+	switch {
+	case expired:
+		k.fileTrouble = fmt.Sprintf("identity %s expired at %s: renew it (tbot, or tctl auth sign)",
+			k.cfg.file(), k.identity.expires.UTC().Format(time.RFC3339))
+	case err != nil:
+		k.fileTrouble = err.Error()
+	default:
+		k.fileTrouble = ""
+	}
+	k.tellTrouble()
+
+	k.nextLook = now.Add(k.cfg.RefreshInterval)
+	if expired || k.renewal.unsettled() || k.conn == nil {
+		k.nextLook = earliest(k.nextLook, now.Add(k.pace.soon))
+	}
+	if !expired {
+		k.nextLook = earliest(k.nextLook, k.identity.expires)
+	}
+}
+
+// renew takes new credentials; the next dial uses them, and is due at once.
+func (k *keeper) renew(id identity) {
+	k.mu.Lock()
+	k.identity = id
+	k.mu.Unlock()
+	k.nextDial, k.pause = time.Time{}, 0
+	k.cfg.Log.Info("Read renewed Teleport credentials", "file", k.cfg.file(), "user", id.user, "expires", id.expires)
+}
+
+// ping gives up a connection that does not answer, however alive it looks.
+func (k *keeper) ping(ctx context.Context) {
+	if k.conn == nil || time.Now().Before(k.nextPing) {
+		return
+	}
+	s, err := k.conn.ping(ctx, k.pace.answer)
+	if err != nil {
+		if ctx.Err() == nil {
+			k.drop(err)
+		}
+		return
+	}
+	k.meet(s)
+	k.nextPing = time.Now().Add(k.pace.ping)
+}
+
+// dial connects when there is no connection or an older identity's. That one is kept until the new one stands.
+func (k *keeper) dial(ctx context.Context) {
+	now := time.Now()
+	if k.conn != nil && k.conn.sum == k.identity.sum || now.Before(k.nextDial) {
+		return
+	}
+	if k.identity.expired(now) {
+		k.connTrouble = "" // what counts is in fileTrouble
+		k.tellTrouble()
+		return
+	}
+	conn, s, err := connect(ctx, k.cfg.Addr, k.identity)
+	k.pause = min(max(2*k.pause, k.pace.firstPause), k.pace.lastPause)
+	k.nextDial = time.Now().Add(k.pause/2 + rand.N(k.pause/2+1))
+	if err != nil {
+		if ctx.Err() == nil {
+			k.connTrouble = fmt.Sprintf("connecting to Teleport at %s: %v", k.cfg.Addr, err)
+			k.tellTrouble()
+		}
+		return
+	}
+	k.pause = 0
+	k.nextPing = time.Now().Add(k.pace.ping)
+	k.connections.Go(conn.run)
+	k.replace(conn, errRenewed)
+	k.cfg.Log.Info("Connected to Teleport", "addr", k.cfg.Addr, "cluster", s.cluster, "user", k.identity.user,
+		"server_version", s.version, "client_version", api.Version, "identity_expires", k.identity.expires)
+	k.meet(s)
+	k.connTrouble = ""
+	k.tellTrouble()
+}
+
+// drop gives up the current connection because of err.
+func (k *keeper) drop(err error) {
+	k.cfg.Log.Warn("Connection to Teleport ended", "addr", k.cfg.Addr, "error", err)
+	k.connTrouble = err.Error()
+	k.tellTrouble()
+	k.replace(nil, err)
+}
+
+// replace makes conn the current connection, nil for none. The one before ends, because of cause, once the
+// calls on it are over.
+func (k *keeper) replace(conn *connection, cause error) {
+	k.mu.Lock()
+	old := k.conn
+	k.conn = conn
+	switch {
+	case old == nil && conn != nil:
+		close(k.connected)
+	case old != nil && conn == nil:
+		k.connected = make(chan struct{})
+	}
+	k.mu.Unlock()
+	if old != nil {
+		old.end(cause)
+	}
+}
+
+// meet remembers what the cluster told of itself.
+func (k *keeper) meet(s server) {
+	k.mu.Lock()
+	known := k.server.version
+	k.server = s
+	k.mu.Unlock()
+	if s.version != known && major(s.version) > major(api.Version) {
+		k.cfg.Log.Warn("Teleport is newer than pdhook's client for it: the version after the next may refuse it, update pdhook before",
+			"server_version", s.version, "client_version", api.Version)
+	}
+}
+
+// tellTrouble lets others see what is wrong.
+func (k *keeper) tellTrouble() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.lastError = k.fileTrouble
+	if k.connTrouble != "" {
+		k.lastError = strings.TrimPrefix(k.fileTrouble+"; "+k.connTrouble, "; ")
+	}
+}
+
+// logTrouble logs what is wrong when it is not what was wrong before.
+func (k *keeper) logTrouble() {
+	if k.lastError != k.said && k.lastError != "" {
+		k.cfg.Log.Error("Teleport needs attention", "error", k.lastError)
+	}
+	k.said = k.lastError
+}
+
+func earliest(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// major gives the major version of a semantic version, 0 when it is none.
+func major(version string) int {
+	first, _, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
+	n, _ := strconv.Atoi(first) // 0 is the answer wanted for no number
+	return n
+}

@@ -1,0 +1,56 @@
+// Command demo shows pdhook at work: it runs simulators of Teleport and PagerDuty and the real pdhook as
+// separate processes, tells what happens, and checks that each step does.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+const usage = `usage:
+  demo story --pdhook BINARY [--once]     tell the story; with --once end after it
+  demo request [--user NAME] [--role R]   ask for access while the demo runs
+  demo teleport --dir DIR                 only the Teleport simulator
+  demo pagerduty --ca FILE                only the PagerDuty simulator
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		return errors.New(usage)
+	}
+	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
+	binary := flags.String("pdhook", "bin/pdhook", "the pdhook to show")
+	once := flags.Bool("once", false, "end after the story")
+	user := flags.String("user", "kim@example.com", "who asks")
+	role := flags.String("role", "payments-admin", "for which role")
+	dir := flags.String("dir", "", "where identities are written")
+	ca := flags.String("ca", "", "certificate of pdhook's webhook endpoint")
+	if err := flags.Parse(args[1:]); err != nil {
+		return err
+	}
+	switch args[0] {
+	case "story":
+		return tell(ctx, *binary, *once)
+	case "request":
+		return ask(ctx, *user, *role)
+	case "teleport":
+		return runTeleport(ctx, *dir)
+	case "pagerduty":
+		return runPagerDuty(ctx, *ca)
+	}
+	return errors.New(usage)
+}

@@ -1,0 +1,176 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience bounds every wait for something that has to happen. It is generous: a wait ends when its
+// condition holds.
+const patience = 30 * time.Second
+
+// process is one run of pdhook.
+type process struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	exited chan struct{}
+
+	mu    sync.Mutex
+	lines []logLine
+	raw   bytes.Buffer
+	more  chan struct{} // closed and renewed with every line
+}
+
+// logLine is one line of pdhook's log.
+type logLine map[string]any
+
+func (l logLine) text(key string) string {
+	s, _ := l[key].(string)
+	return s
+}
+
+// launch starts pdhook with arguments. It is killed at the end of the test if it still runs.
+func launch(t *testing.T, env []string, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, exited: make(chan struct{}), more: make(chan struct{})}
+	p.cmd = exec.Command(binary, args...)
+	p.cmd.Env = append(cleanEnv(), env...)
+	// A pipe of our own: exec's StderrPipe is closed by Wait, which could lose the last lines.
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.cmd.Stderr, p.cmd.Stdout = write, write
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = write.Close()
+	reading := make(chan struct{})
+	go func() {
+		defer close(reading)
+		p.read(read)
+	}()
+	go func() {
+		_ = p.cmd.Wait()
+		<-reading
+		_ = read.Close()
+		close(p.exited)
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.exited
+		if t.Failed() {
+			t.Logf("log of pdhook:\n%s", p.output())
+		}
+	})
+	return p
+}
+
+// cleanEnv is the environment without anything that configures pdhook.
+func cleanEnv() []string {
+	var env []string
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "PDHOOK_") {
+			env = append(env, v)
+		}
+	}
+	return env
+}
+
+func (p *process) read(from io.Reader) {
+	scanner := bufio.NewScanner(from)
+	scanner.Buffer(nil, 1<<20)
+	for scanner.Scan() {
+		var line logLine
+		_ = json.Unmarshal(scanner.Bytes(), &line) // what is no JSON is kept as text only
+		p.mu.Lock()
+		p.raw.Write(scanner.Bytes())
+		p.raw.WriteByte('\n')
+		p.lines = append(p.lines, line)
+		close(p.more)
+		p.more = make(chan struct{})
+		p.mu.Unlock()
+	}
+}
+
+func (p *process) output() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.raw.String()
+}
+
+// find gives the log lines that match.
+func (p *process) find(match func(logLine) bool) []logLine {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var found []logLine
+	for _, l := range p.lines {
+		if match(l) {
+			found = append(found, l)
+		}
+	}
+	return found
+}
+
+// says waits until a log line's message or error contains the text, and gives the line.
+func (p *process) says(text string) logLine {
+	p.t.Helper()
+	deadline := time.After(patience)
+	for {
+		p.mu.Lock()
+		more := p.more
+		p.mu.Unlock()
+		found := p.find(func(l logLine) bool {
+			return strings.Contains(l.text("msg"), text) || strings.Contains(l.text("error"), text)
+		})
+		if len(found) > 0 {
+			return found[0]
+		}
+		select {
+		case <-more:
+		case <-p.exited:
+			p.t.Fatalf("pdhook ended without saying %q", text)
+		case <-deadline:
+			p.t.Fatalf("pdhook did not say %q within %s", text, patience)
+		}
+	}
+}
+
+// kill is kill -9.
+func (p *process) kill() {
+	p.t.Helper()
+	_ = p.cmd.Process.Kill()
+	<-p.exited
+}
+
+// stop is SIGTERM; pdhook must end in order with exit code 0.
+func (p *process) stop() {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		p.t.Fatalf("stopping pdhook: %v", err)
+	}
+	if code := p.wait(25 * time.Second); code != 0 {
+		p.t.Errorf("got exit code %d after SIGTERM, want 0", code)
+	}
+}
+
+// wait gives the exit code.
+func (p *process) wait(limit time.Duration) int {
+	p.t.Helper()
+	select {
+	case <-p.exited:
+		return p.cmd.ProcessState.ExitCode()
+	case <-time.After(limit):
+		p.t.Fatalf("pdhook still runs after %s", limit)
+		return -1
+	}
+}
