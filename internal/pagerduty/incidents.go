@@ -36,7 +36,7 @@ func withTrigger() []string { return []string{"first_trigger_log_entries", "ackn
 
 // Incident gives the incident id, with who triggered it. None: access.ErrNotFound.
 func (c *Client) Incident(ctx context.Context, id access.IncidentID) (access.Incident, error) {
-	found, err := c.readIncident(ctx, id)
+	found, err := c.readIncident(WithPriority(ctx, Background), id)
 	if err != nil {
 		return access.Incident{}, fmt.Errorf("reading incident %q: %w", id, err)
 	}
@@ -77,7 +77,7 @@ func (c *Client) incidentIn(a answer, meant access.IncidentID) (access.Incident,
 // IncidentsByKey gives all incidents with this incident_key on the service, of whatever status and age,
 // newest first.
 func (c *Client) IncidentsByKey(ctx context.Context, key string, service access.ServiceID) ([]access.Incident, error) {
-	found, err := c.findIncidents(ctx, key, service)
+	found, err := c.findIncidents(WithPriority(ctx, Creation), key, service)
 	if err != nil {
 		return nil, fmt.Errorf("looking for incidents with key %q on service %q: %w", key, service, err)
 	}

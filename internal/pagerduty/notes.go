@@ -17,7 +17,7 @@ type note struct {
 
 // Notes gives the incident's notes as PagerDuty orders them; PagerDuty does not page them.
 func (c *Client) Notes(ctx context.Context, id access.IncidentID) ([]access.Note, error) {
-	notes, err := c.notes(ctx, id)
+	notes, err := c.notes(WithPriority(ctx, Background), id)
 	if err != nil {
 		return nil, fmt.Errorf("reading the notes of incident %q: %w", id, err)
 	}
@@ -49,7 +49,7 @@ func (c *Client) notes(ctx context.Context, id access.IncidentID) ([]access.Note
 
 // AddNote writes a note to the incident. PagerDuty has no guard against writing it twice.
 func (c *Client) AddNote(ctx context.Context, id access.IncidentID, text string) error {
-	if err := c.addNote(ctx, id, text); err != nil {
+	if err := c.addNote(WithPriority(ctx, Background), id, text); err != nil {
 		return fmt.Errorf("adding a note to incident %q: %w", id, err)
 	}
 	return nil

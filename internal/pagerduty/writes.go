@@ -30,7 +30,7 @@ type incidentBody struct {
 // CreateIncident opens an incident. While an open one holds the key on the service:
 // access.ErrDuplicateKey; PagerDuty does not say which.
 func (c *Client) CreateIncident(ctx context.Context, n access.NewIncident) (access.Incident, error) {
-	opened, err := c.createIncident(ctx, n)
+	opened, err := c.createIncident(WithPriority(ctx, Creation), n)
 	if err != nil {
 		return access.Incident{}, fmt.Errorf("creating incident %q on service %q: %w", n.Key, n.Service, err)
 	}
@@ -81,7 +81,7 @@ func whyNotOpened(err error) error {
 
 // Resolve resolves the incident. One that is resolved already is success.
 func (c *Client) Resolve(ctx context.Context, id access.IncidentID) error {
-	if err := c.resolve(ctx, id); err != nil {
+	if err := c.resolve(WithPriority(ctx, Background), id); err != nil {
 		return fmt.Errorf("resolving incident %q: %w", id, err)
 	}
 	return nil

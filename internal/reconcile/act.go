@@ -31,7 +31,11 @@ func (p *pass) act(ctx context.Context) {
 		case policy.SubmitReview:
 			err = p.approve(ctx)
 		case policy.OpenIncident:
-			err = p.open(ctx, &p.work.Link.Incidents[a.Index])
+			linked := &p.work.Link.Incidents[a.Index]
+			err = p.open(ctx, linked)
+			if lasting(err) && p.work.Request.State != access.Pending && !p.dirty {
+				linked.Ended = true // by the time somebody has mended it, nobody need be told any more
+			}
 		case policy.AddNote:
 			err = p.note(ctx, &p.work.Link.Incidents[a.Index], a)
 		case policy.Resolve:
@@ -66,7 +70,7 @@ func (p *pass) approve(ctx context.Context) error {
 	}
 	deadline := p.work.Decision.Evidence.ReadAt.Add(policy.Fresh)
 	if deadline.Sub(p.now()) < time.Second {
-		return errors.New("approving: the facts are too old by now, reading them again")
+		return p.putOff(errors.New("approving: the facts are too old by now, reading them again"))
 	}
 	reviewCtx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
@@ -75,16 +79,28 @@ func (p *pass) approve(ctx context.Context) error {
 		return p.reviewNotTaken(ctx, err)
 	}
 	p.work.Request = req
-	p.work.Blocked[-1] = true // done, even where Teleport wants more approvals
 	if _, ours := req.ReviewBy(p.Requests.User()); !ours {
 		return nil // somebody else decided it a moment earlier
 	}
-	p.work.Claimed = p.claimed == held
-	p.work.Link.Reviewed = true
+	p.reviewTaken()
 	e := p.work.Decision.Evidence
 	p.log.Info("Successfully submitted a request approval", "user", req.User, "roles", strings.Join(req.Roles, ","),
 		"state", req.State, "pd_user_id", e.User.ID, "pd_service_id", e.Service.ID, "level", e.OnCall.Level)
 	return nil
+}
+
+// reviewTaken notes that Teleport has pdhook's review.
+func (p *pass) reviewTaken() {
+	p.work.Blocked[-1] = true // done, even where Teleport wants more approvals
+	p.work.Link.Reviewed = true
+	p.work.Claimed = p.work.Claimed || p.due()
+}
+
+// due reports whether the incidents are opened although the request is decided: pdhook saw it pending, as
+// its own review shows, and the approval was not to make the notification superfluous.
+func (p *pass) due() bool {
+	_, ours := p.work.Request.ReviewBy(p.Requests.User())
+	return ours && p.rules.Notify == policy.NotifyAlways
 }
 
 // reviewNotTaken judges a failed review by what Teleport says now, never by the error's text alone.
@@ -101,14 +117,23 @@ func (p *pass) reviewNotTaken(ctx context.Context, failed error) error {
 	if err == nil {
 		p.work.Request = req
 		if _, ours := req.ReviewBy(p.Requests.User()); ours {
-			p.work.Link.Reviewed = true
-			p.work.Claimed = p.claimed == held
+			p.reviewTaken()
 			return nil
 		}
+		if req.State != access.Pending {
+			return nil // decided by others a moment earlier: no review is needed any more
+		}
 	}
-	// The outcome is unclear: the next pass reads and decides anew. Under unless_approved the first failure
-	// holds the incident back for the moment that takes; a repeated one does not.
-	if err != nil || (p.rules.Notify == policy.NotifyUnlessApproved && p.cause != access.CauseRetry) {
+	if err != nil {
+		p.blockIncidents(nil)
+	}
+	return p.putOff(failed)
+}
+
+// putOff leaves the review to the next pass, which reads and decides anew. Under unless_approved the first
+// failure holds the incident back for the moment that takes; a repeated one does not.
+func (p *pass) putOff(failed error) error {
+	if p.rules.Notify == policy.NotifyUnlessApproved && p.cause != access.CauseRetry {
 		p.blockIncidents(nil)
 	}
 	p.reviewFailed = failed

@@ -53,7 +53,7 @@ func (p *pass) claim(ctx context.Context, effect string) {
 		return
 	}
 	p.dirty = l.claim.holder != "" || l.upstream
-	next := encode(p.work.Request, p.work.Link.Incidents, claim{effect: effect, holder: p.Replica, until: now.Add(claimFor)})
+	next := encode(p.work.Request, p.work.Link.Incidents, claim{effect: effect, holder: p.Replica, until: now.Add(claimFor)}, l.upstream)
 	if l.upstream && l.raw[keyReviews] != "" {
 		next[keyReviews] = l.raw[keyReviews]
 	}
@@ -90,17 +90,20 @@ func (p *pass) readAgain(ctx context.Context) {
 	p.work.Request = req
 	if req.State == access.Pending {
 		p.judge()
+		return
 	}
+	p.work.Claimed = p.work.Claimed || p.due()
 }
 
 // record writes what was done: plugin data first, which all replicas share, then this replica's memory.
 func (p *pass) record(ctx context.Context) (Result, error) {
 	if p.claimed == held {
 		c := claim{}
-		if p.unclear {
+		failed := len(p.errs) > 0
+		if p.unclear || p.dirty && failed { // the next pass has to look, too
 			c = claim{effect: p.ledger.raw[keyEffect], holder: p.Replica, until: p.now().Add(claimFor)}
 		}
-		set, expect := p.ledger.swap(encode(p.work.Request, p.work.Link.Incidents, c))
+		set, expect := p.ledger.swap(encode(p.work.Request, p.work.Link.Incidents, c, p.ledger.upstream && failed))
 		// The pass may be out of time; what it did must be recorded all the same.
 		recordCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()

@@ -593,7 +593,7 @@ func (w *world) end() string {
 	data := w.data[request]
 	for _, k := range slices.Sorted(maps.Keys(data)) {
 		if k != keyRecord && k != keyIncident && k != keyCreated {
-			fmt.Fprintf(&b, "data %s=%s\n", k, moments.ReplaceAllString(data[k], "TIME"))
+			fmt.Fprintf(&b, "data %s=%s\n", k, strings.ReplaceAll(moments.ReplaceAllString(data[k], "TIME"), "\n", " / "))
 		}
 	}
 	if len(w.incidents) > 0 && data[keyHolder] == "" && !slices.ContainsFunc(w.incidents, func(i access.Incident) bool { return string(i.ID) == data[keyIncident] }) {

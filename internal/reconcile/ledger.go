@@ -39,7 +39,7 @@ type ledger struct {
 	raw       map[string]string // as stored: what the next swap expects
 	incidents []access.LinkedIncident
 	claim     claim
-	upstream  bool // begun by Teleport's own plugin, pdhook has written no record yet
+	upstream  bool // begun by Teleport's own plugin: notes may be there that pdhook has not counted yet
 }
 
 // claim says who is about to do what must happen once.
@@ -53,6 +53,7 @@ type claim struct {
 type record struct {
 	Version   int                     `json:"v"`
 	Incidents []access.LinkedIncident `json:"incidents,omitempty"`
+	Upstream  bool                    `json:"upstream,omitempty"`
 }
 
 const recordVersion = 1
@@ -68,7 +69,10 @@ func parseLedger(raw map[string]string) (ledger, error) {
 	if err := json.Unmarshal([]byte(raw[keyRecord]), &r); err == nil && r.Version > recordVersion {
 		return ledger{}, fmt.Errorf("plugin data was written by a newer pdhook (record version %d, this one knows %d)", r.Version, recordVersion)
 	} else if err == nil && r.Version > 0 {
-		l.incidents = r.Incidents
+		for _, incident := range r.Incidents {
+			l.incidents = append(l.incidents, sharedPart(incident))
+		}
+		l.upstream = r.Upstream
 		return l, nil
 	}
 	l.upstream = len(raw) > 0
@@ -98,7 +102,7 @@ func (l ledger) request(id access.RequestID) access.Request {
 }
 
 // encode gives every key's value for the request as it is now; "" removes a key.
-func encode(req access.Request, incidents []access.LinkedIncident, c claim) map[string]string {
+func encode(req access.Request, incidents []access.LinkedIncident, c claim, upstream bool) map[string]string {
 	set := map[string]string{
 		keyUser:   req.User,
 		keyRoles:  strings.Join(req.Roles, ","),
@@ -139,7 +143,7 @@ func encode(req access.Request, incidents []access.LinkedIncident, c claim) map[
 		set[keyReviews] = strconv.Itoa(reviews)
 	}
 	// Marshalling plain structs of strings and numbers cannot fail.
-	text, _ := json.Marshal(record{Version: recordVersion, Incidents: shared})
+	text, _ := json.Marshal(record{Version: recordVersion, Incidents: shared, Upstream: upstream})
 	set[keyRecord] = string(text)
 	return set
 }

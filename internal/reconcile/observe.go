@@ -43,6 +43,7 @@ func (p *pass) observe(ctx context.Context) (concerned bool, err error) {
 	if p.work.Request.State != access.Pending && !p.begun() {
 		return p.linked, nil // decided before pdhook did anything for it: opens no incident
 	}
+	p.work.Claimed = p.work.Claimed || p.due()
 	p.planIncidents()
 	p.readIncidents(ctx)
 	return true, nil

@@ -99,11 +99,8 @@ func (q *Queue) note(id access.RequestID, cause string) ticket {
 		q.of[id] = t
 	}
 	t.user = user
-	if t.since.IsZero() {
-		t.since = q.now()
-	}
-	if t.cause == "" {
-		t.cause = cause
+	if t.since.IsZero() { // a cause kept for later does not count yet
+		t.since, t.cause = q.now(), cause
 	} else if cause != access.CauseTimer && cause != access.CausePoll && cause != access.CauseRetry {
 		t.cause = cause
 	}
@@ -180,13 +177,13 @@ func (q *Queue) end(id access.RequestID, result Result, err error) {
 	if isNew {
 		q.log.Warn("A request could not be brought to its end, it is tried again", "request_id", id, "error", text)
 	}
+	if result.After > 0 { // also beside a failure: the earlier look comes first
+		q.later(id, access.CauseShift, result.After)
+	}
 	switch at := access.NotBefore(err); {
 	case err == nil:
 		q.backoff.Forget(id)
-		if result.After > 0 {
-			q.later(id, access.CauseShift, result.After)
-		}
-	case !at.IsZero():
+	case at.After(q.now()):
 		q.later(id, access.CauseRetry, spread(at.Sub(q.now())))
 	case lasting(err):
 		q.later(id, access.CauseRetry, spread(slowRetry))

@@ -82,7 +82,7 @@ func New(cfg Config) (*Client, error) {
 		return nil, err
 	}
 	return &Client{cfg: cfg, pace: defaultPace, identity: id, connected: make(chan struct{}),
-		lastError: "connecting"}, nil
+		lastError: connecting}, nil
 }
 
 // User gives the Teleport user whom the credentials belong to.

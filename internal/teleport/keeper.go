@@ -13,6 +13,9 @@ import (
 	"github.com/gravitational/teleport/api"
 )
 
+// connecting is told while there is no connection and nothing is known to stand in its way.
+const connecting = "connecting"
+
 var (
 	errLost    = errors.New("the connection was lost")
 	errRenewed = errors.New("the credentials were renewed")
@@ -48,14 +51,17 @@ func (k *keeper) step(ctx context.Context) time.Duration {
 	k.logTrouble()
 
 	next := k.nextLook
-	switch {
-	case k.conn == nil && !k.identity.expired(time.Now()), k.conn != nil && k.conn.sum != k.identity.sum:
-		next = earliest(next, k.nextDial)
-	case k.conn != nil:
+	if k.conn != nil {
 		next = earliest(next, k.nextPing)
+	}
+	if k.outdated() && !k.identity.expired(time.Now()) {
+		next = earliest(next, k.nextDial)
 	}
 	return time.Until(next)
 }
+
+// outdated reports whether there is no connection with the current credentials.
+func (k *keeper) outdated() bool { return k.conn == nil || k.conn.sum != k.identity.sum }
 
 func (k *keeper) checkLost() {
 	select {
@@ -136,7 +142,7 @@ func (k *keeper) ping(ctx context.Context) {
 // dial connects when there is no connection or an older identity's. That one is kept until the new one stands.
 func (k *keeper) dial(ctx context.Context) {
 	now := time.Now()
-	if k.conn != nil && k.conn.sum == k.identity.sum || now.Before(k.nextDial) {
+	if !k.outdated() || now.Before(k.nextDial) {
 		return
 	}
 	if k.identity.expired(now) {
@@ -156,13 +162,13 @@ func (k *keeper) dial(ctx context.Context) {
 	}
 	k.pause = 0
 	k.nextPing = time.Now().Add(k.pace.ping)
+	k.meet(s)
 	k.connections.Go(conn.run)
 	k.replace(conn, errRenewed)
-	k.cfg.Log.Info("Connected to Teleport", "addr", k.cfg.Addr, "cluster", s.cluster, "user", k.identity.user,
-		"server_version", s.version, "client_version", api.Version, "identity_expires", k.identity.expires)
-	k.meet(s)
 	k.connTrouble = ""
 	k.tellTrouble()
+	k.cfg.Log.Info("Connected to Teleport", "addr", k.cfg.Addr, "cluster", s.cluster, "user", k.identity.user,
+		"server_version", s.version, "client_version", api.Version, "identity_expires", k.identity.expires)
 }
 
 // drop gives up the current connection because of err.
@@ -171,6 +177,7 @@ func (k *keeper) drop(err error) {
 	k.connTrouble = err.Error()
 	k.tellTrouble()
 	k.replace(nil, err)
+	k.nextLook = time.Time{} // newer credentials may be what it takes
 }
 
 // replace makes conn the current connection, nil for none. The one before ends, because of cause, once the
@@ -205,17 +212,21 @@ func (k *keeper) meet(s server) {
 
 // tellTrouble lets others see what is wrong.
 func (k *keeper) tellTrouble() {
+	trouble := k.fileTrouble
+	if k.connTrouble != "" {
+		trouble = strings.TrimPrefix(k.fileTrouble+"; "+k.connTrouble, "; ")
+	}
+	if trouble == "" && k.conn == nil {
+		trouble = connecting
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.lastError = k.fileTrouble
-	if k.connTrouble != "" {
-		k.lastError = strings.TrimPrefix(k.fileTrouble+"; "+k.connTrouble, "; ")
-	}
+	k.lastError = trouble
 }
 
 // logTrouble logs what is wrong when it is not what was wrong before.
 func (k *keeper) logTrouble() {
-	if k.lastError != k.said && k.lastError != "" {
+	if k.lastError != k.said && k.lastError != "" && k.lastError != connecting {
 		k.cfg.Log.Error("Teleport needs attention", "error", k.lastError)
 	}
 	k.said = k.lastError

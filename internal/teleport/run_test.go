@@ -136,7 +136,7 @@ func TestARotatedAuthorityIsFollowed(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.writeIdentity(t, teleporttest.IdentityOptions{TTL: 2 * time.Hour})
-	eventually(t, "the new identity connected", func() bool { return b.logs.count("Connected to Teleport") == 2 })
+	eventually(t, "the new identity connected", func() bool { return b.logs.count("Connected to Teleport") == 2 && b.Status().LastError == "" })
 	if got := b.Status(); !got.Connected || got.LastError != "" {
 		t.Errorf("got %+v", got)
 	}

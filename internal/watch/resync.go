@@ -17,7 +17,7 @@ func (w *Watcher) resyncs(ctx context.Context, sessions <-chan context.Context) 
 	end() // none yet
 	var pauses backoff
 	failures := failureLog{log: w.log}
-	cause := CauseTimer
+	cause := access.CauseTimer
 	hinted := time.Now()
 	due := time.NewTimer(resyncEvery)
 	defer due.Stop()
@@ -38,7 +38,7 @@ func (w *Watcher) resyncs(ctx context.Context, sessions <-chan context.Context) 
 		if err == nil {
 			failures.forget()
 			pauses.reset()
-			cause, hinted = CauseTimer, time.Now()
+			cause, hinted = access.CauseTimer, time.Now()
 			due.Reset(resyncEvery)
 			continue
 		}
@@ -64,9 +64,9 @@ func (w *Watcher) openingCause() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.lastResync.IsZero() {
-		return CauseStart
+		return access.CauseStart
 	}
-	return CauseReconnect
+	return access.CauseReconnect
 }
 
 // resync lists all requests once and hints what has to be looked at. Only a list during which the watch
@@ -104,9 +104,9 @@ func (w *Watcher) merge(l list) []hinted {
 func (w *Watcher) hintKnown(ctx context.Context) {
 	w.mu.Lock()
 	var h hints
-	h.add(CauseTimer, w.roster.pending()...)
+	h.add(access.CauseTimer, w.roster.pending()...)
 	w.mu.Unlock()
-	h.add(CauseTimer, w.links(ctx)...)
+	h.add(access.CauseTimer, w.links(ctx)...)
 	w.pass(h.list)
 }
 

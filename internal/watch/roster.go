@@ -59,9 +59,9 @@ func (r *roster) put(req access.Request) string {
 	r.set(req.ID, entry{user: req.User, seen: seen})
 	switch {
 	case !known && req.State == access.Pending && len(req.Reviews) == 0:
-		return CauseCreated
+		return access.CauseCreated
 	case !known || old.seen != seen:
-		return CauseChanged
+		return access.CauseChanged
 	}
 	return ""
 }
@@ -74,7 +74,7 @@ func (r *roster) delete(id access.RequestID) string {
 	if old.gone {
 		return ""
 	}
-	return CauseGone
+	return access.CauseGone
 }
 
 // merge enters a list and gives what is to be looked at: what is pending first, then what changed, then
@@ -99,7 +99,7 @@ func (r *roster) merge(l list) []hinted {
 	var h hints
 	h.add(l.cause, r.pending()...)
 	h.add(l.cause, changed...)
-	h.add(CauseGone, gone...)
+	h.add(access.CauseGone, gone...)
 	h.add(l.cause, l.links...)
 	return h.list
 }

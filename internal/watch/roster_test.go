@@ -34,10 +34,10 @@ func TestRequestsThatAreGoneAreForgottenOldestFirst(t *testing.T) {
 
 func TestAnOlderListDoesNotOverruleANewerOne(t *testing.T) {
 	r := newRoster()
-	r.merge(list{requests: []access.Request{pending("a"), pending("b")}, complete: true, cause: CauseStart})
+	r.merge(list{requests: []access.Request{pending("a"), pending("b")}, complete: true, cause: access.CauseStart})
 	begun := r.learnt
-	r.merge(list{since: begun, requests: []access.Request{approved("a")}, complete: true, cause: CauseTimer})
-	got := r.merge(list{since: begun, requests: []access.Request{pending("a"), pending("b")}, cause: CauseTimer})
+	r.merge(list{since: begun, requests: []access.Request{approved("a")}, complete: true, cause: access.CauseTimer})
+	got := r.merge(list{since: begun, requests: []access.Request{pending("a"), pending("b")}, cause: access.CauseTimer})
 	if len(got) != 0 {
 		t.Errorf("hints of the older list: %v, want none", got)
 	}

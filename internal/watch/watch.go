@@ -21,18 +21,8 @@ type Source interface {
 	Watch(ctx context.Context, ready func(), change func(access.Change)) error
 }
 
-// Hint takes the ID of a request to look at and why, one of the Cause constants. It must not block.
+// Hint takes the ID of a request to look at and why, one of access.Cause…. It must not block.
 type Hint func(id access.RequestID, cause string)
-
-// Why a request is to be looked at.
-const (
-	CauseCreated   = "request created"
-	CauseChanged   = "request changed"
-	CauseGone      = "request gone"
-	CauseStart     = "start-up"
-	CauseReconnect = "reconnect"
-	CauseTimer     = "timer"
-)
 
 // deniedPause is how long to wait after Teleport refused for want of a permission.
 const deniedPause = time.Minute

@@ -156,7 +156,8 @@ func TestEventsWakeTheRequestsTheyConcern(t *testing.T) {
 	}{
 		{"own incident wakes only its request", incident("incident.acknowledged", "Q-own", "teleport-access-request/r1"), "r1", "woke 1 request"},
 		{"own incident, second key", incident("incident.acknowledged", "Q-own", "teleport-access-request/r1/2"), "r1", "woke 1 request"},
-		{"own incident not linked yet", incident("incident.triggered", "Q-new", "teleport-access-request/r9"), "r9", "woke 1 request"},
+		{"own incident not linked yet", incident("incident.acknowledged", "Q-new", "teleport-access-request/r9"), "r9", "woke 1 request"},
+		{"own incident just opened", incident("incident.triggered", "Q-own", "teleport-access-request/r1"), "", "no pending request"},
 		{"own incident into which another was merged", incident("incident.resolved", "Q-survivor", "teleport-access-request/r2"), "r1 r2", "woke 2 requests"},
 		{"responder on a linked incident", about("incident.responder.added", "Q-own"), "r1", "woke 1 request"},
 		{"responder on any other incident", about("incident.responder.added", "Q-else"), "", "no pending request"},
@@ -165,7 +166,7 @@ func TestEventsWakeTheRequestsTheyConcern(t *testing.T) {
 		{"stranger's incident without a key", incident("incident.priority_updated", "Q-else", ""), "r2 r3 r4", "woke 3 requests"},
 		{"linked incident without a key", incident("incident.priority_updated", "Q-own", ""), "r1", "woke 1 request"},
 		{"stranger's incident that survived a merge", incident("incident.resolved", "Q-survivor", "nagios"), "r1 r2 r3 r4", "woke 4 requests"},
-		{"note on a linked incident", about("incident.annotated", "Q-own"), "r1", "woke 1 request"},
+		{"note on a linked incident", about("incident.annotated", "Q-own"), "", "ignored"},
 		{"service renamed", access.Event{Type: "service.updated", Service: "S", ServiceName: "payments"}, "r2 r3 r4", "woke 3 requests"},
 		{"service with the awaited name", access.Event{Type: "service.created", Service: "S-new", ServiceName: "payments"}, "r3 r4", "woke 2 requests"},
 		{"service nobody names", access.Event{Type: "service.deleted", Service: "S-else"}, "", "no pending request"},

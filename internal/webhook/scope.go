@@ -17,13 +17,17 @@ type Scope struct {
 // Concerns tells where to look after an event. The scope of an event that pdhook does not use is empty.
 //
 // An event on an incident of pdhook's own wakes only its request, and whoever follows the incident because
-// theirs was merged into it. An event on any other incident also wakes the pending requests that name its
-// service, as does an event on the service itself.
+// theirs was merged into it; and only when it changes what pdhook does: its own opening of the incident does
+// not. An event on any other incident also wakes the pending requests that name its service, as does an event
+// on the service itself.
 func Concerns(e access.Event) Scope {
 	if !used(e.Type) {
 		return Scope{}
 	}
 	if own, ok := access.RequestOfKey(e.IncidentKey); ok {
+		if !eventTypes[e.Type].followed {
+			return Scope{}
+		}
 		return Scope{Own: own, Incidents: e.Incidents}
 	}
 	return Scope{

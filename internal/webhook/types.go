@@ -21,6 +21,7 @@ const (
 type eventType struct {
 	shape      shape
 	subscribed bool // pdhook asks PagerDuty for it
+	followed   bool // on an incident of pdhook's own it makes the request be looked at (spec §5)
 }
 
 // eventTypes holds every type that PagerDuty documents
@@ -28,40 +29,40 @@ type eventType struct {
 // for changes no fact that a decision rests on; a note, for one, would come back for each note that pdhook
 // writes. A subscription made by hand may send them all the same.
 var eventTypes = map[string]eventType{
-	"incident.triggered":             {incidentItself, true},
-	"incident.acknowledged":          {incidentItself, true},
-	"incident.unacknowledged":        {incidentItself, true},
-	"incident.resolved":              {incidentItself, true},
-	"incident.reopened":              {incidentItself, true},
-	"incident.escalated":             {incidentItself, true},
-	"incident.reassigned":            {incidentItself, true},
-	"incident.delegated":             {incidentItself, true},
-	"incident.service_updated":       {incidentItself, true},
-	"incident.priority_updated":      {incidentItself, true},
-	"incident.incident_type.changed": {incidentItself, true},
-	"incident.responder.added":       {aboutIncident, true},
-	"incident.responder.replied":     {aboutIncident, true},
+	"incident.triggered":             {incidentItself, true, false},
+	"incident.acknowledged":          {incidentItself, true, true},
+	"incident.unacknowledged":        {incidentItself, true, true},
+	"incident.resolved":              {incidentItself, true, true},
+	"incident.reopened":              {incidentItself, true, true},
+	"incident.escalated":             {incidentItself, true, true},
+	"incident.reassigned":            {incidentItself, true, true},
+	"incident.delegated":             {incidentItself, true, true},
+	"incident.service_updated":       {incidentItself, true, true},
+	"incident.priority_updated":      {incidentItself, true, false},
+	"incident.incident_type.changed": {incidentItself, true, false},
+	"incident.responder.added":       {aboutIncident, true, true},
+	"incident.responder.replied":     {aboutIncident, true, true},
 
-	"incident.role.assigned":                {roleAssignments, false},
-	"incident.annotated":                    {aboutIncident, false},
-	"incident.status_update_published":      {aboutIncident, false},
-	"incident.conference_bridge.updated":    {aboutIncident, false},
-	"incident.custom_field_values.updated":  {aboutIncident, false},
-	"incident.task.created":                 {aboutIncident, false},
-	"incident.task.updated":                 {aboutIncident, false},
-	"incident.task.completed":               {aboutIncident, false},
-	"incident.action_invocation.created":    {aboutIncident, false},
-	"incident.action_invocation.updated":    {aboutIncident, false},
-	"incident.action_invocation.terminated": {aboutIncident, false},
-	"incident.workflow.started":             {aboutIncident, false},
-	"incident.workflow.completed":           {aboutIncident, false},
+	"incident.role.assigned":                {roleAssignments, false, false},
+	"incident.annotated":                    {aboutIncident, false, false},
+	"incident.status_update_published":      {aboutIncident, false, false},
+	"incident.conference_bridge.updated":    {aboutIncident, false, false},
+	"incident.custom_field_values.updated":  {aboutIncident, false, false},
+	"incident.task.created":                 {aboutIncident, false, false},
+	"incident.task.updated":                 {aboutIncident, false, false},
+	"incident.task.completed":               {aboutIncident, false, false},
+	"incident.action_invocation.created":    {aboutIncident, false, false},
+	"incident.action_invocation.updated":    {aboutIncident, false, false},
+	"incident.action_invocation.terminated": {aboutIncident, false, false},
+	"incident.workflow.started":             {aboutIncident, false, false},
+	"incident.workflow.completed":           {aboutIncident, false, false},
 
-	"service.created":                     {serviceItself, true},
-	"service.updated":                     {serviceItself, true},
-	"service.deleted":                     {serviceItself, true},
-	"service.custom_field_values.updated": {aboutService, false},
+	"service.created":                     {serviceItself, true, false},
+	"service.updated":                     {serviceItself, true, false},
+	"service.deleted":                     {serviceItself, true, false},
+	"service.custom_field_values.updated": {aboutService, false, false},
 
-	"pagey.ping": {ping, false},
+	"pagey.ping": {ping, false, false},
 }
 
 // EventTypes lists the event types that pdhook's webhook subscription asks for, sorted.
@@ -72,13 +73,7 @@ func EventTypes() []string {
 }
 
 // used reports whether an event of this type can make pdhook look at a request.
-func used(name string) bool {
-	switch eventTypes[name].shape {
-	case incidentItself, aboutIncident, roleAssignments, serviceItself:
-		return true
-	}
-	return false
-}
+func used(name string) bool { return eventTypes[name].subscribed }
 
 // label is the type as a metrics label: what senders may make up is "unknown".
 func label(name string) string {

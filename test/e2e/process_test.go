@@ -16,7 +16,7 @@ import (
 
 // patience bounds every wait for something that has to happen. It is generous: a wait ends when its
 // condition holds.
-const patience = 30 * time.Second
+const patience = 20 * time.Second
 
 // process is one run of pdhook.
 type process struct {

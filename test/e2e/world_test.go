@@ -239,11 +239,18 @@ func (w *world) get(path string) (int, []byte) {
 	return fetch(req)
 }
 
-// eventually waits for a condition.
+// eventually waits for a condition, which is looked at every few milliseconds.
 func (w *world) eventually(what string, condition func() bool) {
 	w.t.Helper()
-	if err := w.pd.WaitUntil(patience, condition); err != nil {
-		w.t.Fatalf("waiting until %s: %v", what, err)
+	deadline := time.After(patience)
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for !condition() {
+		select {
+		case <-ticker.C:
+		case <-deadline:
+			w.t.Fatalf("waited %s in vain until %s", patience, what)
+		}
 	}
 }
 

@@ -1,0 +1,341 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pdhook/pdhook/internal/access"
+)
+
+var (
+	now   = time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)
+	alice = access.User{ID: "UALICE", Name: "Alice", Email: "alice@example.com", Account: "acme"}
+	bob   = access.User{ID: "UBOB", Name: "Bob", Email: "bob@example.com", Account: "acme"}
+
+	payments = access.Service{ID: "SPAY", Name: "payments", Policy: "PPAY", Account: "acme"}
+	shipping = access.Service{ID: "SSHIP", Name: "shipping", Policy: "PSHIP", Account: "acme"}
+
+	errDown = errors.New("PagerDuty answers 503")
+)
+
+// known is a fact read a second ago.
+func known[T any](value T) access.Fact[T] {
+	return access.Fact[T]{Value: value, ReadAt: now.Add(-time.Second)}
+}
+
+func unknown[T any](err error) access.Fact[T] {
+	return access.Fact[T]{Err: err, ReadAt: now.Add(-time.Second)}
+}
+
+func notFound[T any]() access.Fact[T] {
+	return unknown[T](fmt.Errorf("asking: %w", access.ErrNotFound))
+}
+
+// shift is alice's duty for payments at level 1, from an hour ago to an hour from now.
+func shift(changes ...func(*access.OnCall)) access.OnCall {
+	e := access.OnCall{User: alice, Policy: "PPAY", Schedule: "SCHED", Level: 1, Start: now.Add(-time.Hour), End: now.Add(time.Hour)}
+	for _, change := range changes {
+		change(&e)
+	}
+	return e
+}
+
+func level(n int) func(*access.OnCall)          { return func(e *access.OnCall) { e.Level = n } }
+func of(p access.PolicyID) func(*access.OnCall) { return func(e *access.OnCall) { e.Policy = p } }
+func by(u access.User) func(*access.OnCall)     { return func(e *access.OnCall) { e.User = u } }
+func from(start, end time.Duration) func(*access.OnCall) {
+	return func(e *access.OnCall) { e.Start, e.End = now.Add(start), now.Add(end) }
+}
+func direct(e *access.OnCall) { e.Schedule, e.Start, e.End = "", time.Time{}, time.Time{} }
+
+// situation is what a decision is made in: alice, on call for payments, asks for one role that names it.
+type situation struct {
+	Rules
+	Facts
+}
+
+func approvable() situation {
+	return situation{
+		Rules: Rules{NotifyService: "notify", Services: "services", Schedules: "schedules", UserEmail: "email",
+			MaxAccess: 24 * time.Hour, MaxRequestAge: 12 * time.Hour, Notify: NotifyAlways},
+		Facts: Facts{
+			Now: now, Cause: "request created", Reviewer: "bot",
+			Request: access.Request{ID: "R", User: alice.Email, Roles: []string{"dev"}, State: access.Pending,
+				Created: now.Add(-time.Minute), Expires: now.Add(time.Hour), AccessExpires: now.Add(8 * time.Hour),
+				Annotations: map[string][]string{"services": {"payments"}}},
+			User:     known(alice),
+			Services: []NamedService{{Ref: "payments", Fact: known(payments)}},
+			OnCalls:  known(OnCalls{Entries: []access.OnCall{shift()}, Now: now}),
+		},
+	}
+}
+
+func (s *situation) onCall(entries ...access.OnCall) { s.OnCalls.Value.Entries = entries }
+
+func (s *situation) annotate(name string, values ...string) { s.Request.Annotations[name] = values }
+
+func (s *situation) bothServices() {
+	s.annotate("services", "payments", "shipping")
+	s.Facts.Services = append(s.Facts.Services, NamedService{Ref: "shipping", Fact: known(shipping)})
+}
+
+const (
+	onCallSince = "alice@example.com is on call for payments (level 1, since 2026-03-01T02:00:00Z)"
+	notOnCall   = "alice@example.com is not on call for payments"
+)
+
+func TestDecision(t *testing.T) {
+	tests := []struct {
+		name     string
+		given    func(s *situation)
+		verdict  access.Verdict
+		sentence string
+	}{
+		{"on call for the named service: approved", func(*situation) {}, access.Approve, onCallSince},
+
+		{"user: e-mail in other case", func(s *situation) { s.Request.User = "Alice@Example.COM" }, access.Approve,
+			"Alice@Example.COM is on call for payments (level 1, since 2026-03-01T02:00:00Z)"},
+		{"user: a letter that folds outside ASCII is another", func(s *situation) { s.Request.User = "ALICE@EXAMPLE.COM"; s.User.Value.Email = "alıce@example.com" },
+			access.CouldNotTell, "PagerDuty answered with another user than ALICE@EXAMPLE.COM"},
+		{"user: name that is no e-mail", func(s *situation) { s.Request.User, s.User = "alice", access.Fact[access.User]{} }, access.No,
+			"user name alice is no e-mail address, and the role has no annotation email"},
+		{"user: annotated e-mail where the name is none", func(s *situation) { s.Request.User = "alice"; s.annotate("email", "alice@example.com") },
+			access.Approve, onCallSince},
+		{"user: annotated e-mail alone counts, without fall-back", func(s *situation) {
+			s.annotate("email", "alice@corp.example.com")
+			s.User = notFound[access.User]()
+		}, access.No, "PagerDuty knows no user with the login e-mail alice@corp.example.com"},
+		{"user: two annotated e-mails", func(s *situation) { s.annotate("email", "alice@example.com", "bob@example.com") }, access.CouldNotTell,
+			"annotation email holds 2 e-mail addresses, one is expected"},
+		{"user: one e-mail annotated twice", func(s *situation) { s.annotate("email", "alice@example.com", " ALICE@example.com") }, access.Approve, onCallSince},
+		{"user: unknown to PagerDuty", func(s *situation) { s.User = notFound[access.User]() }, access.No,
+			"PagerDuty knows no user with the login e-mail alice@example.com"},
+		{"user: could not be read", func(s *situation) { s.User = unknown[access.User](errDown) }, access.CouldNotTell,
+			"the PagerDuty user alice@example.com could not be read: PagerDuty answers 503"},
+		{"user: was not read", func(s *situation) { s.User = access.Fact[access.User]{Value: alice} }, access.CouldNotTell,
+			"the PagerDuty user alice@example.com was not read"},
+		{"user: ambiguous", func(s *situation) {
+			s.User = unknown[access.User](&access.AmbiguousError{Kind: "user", Name: "alice@example.com", IDs: []string{"U1", "U2"}})
+		}, access.CouldNotTell, `the PagerDuty user alice@example.com could not be read: user "alice@example.com" is ambiguous: U1, U2`},
+		{"user: PagerDuty answers with another", func(s *situation) { s.User = known(bob) }, access.CouldNotTell,
+			"PagerDuty answered with another user than alice@example.com"},
+		{"user: PagerDuty answers without an ID", func(s *situation) { s.User.Value.ID = "" }, access.CouldNotTell,
+			"PagerDuty answered with another user than alice@example.com"},
+
+		{"roles: on the list", func(s *situation) { s.AutoApproveRoles = []string{"ops", "dev"} }, access.Approve, onCallSince},
+		{"roles: not on the list", func(s *situation) { s.AutoApproveRoles = []string{"Dev"} }, access.No,
+			"role dev is not among the roles that are approved automatically"},
+		{"roles: one of two not on the list", func(s *situation) {
+			s.Request.Roles, s.AutoApproveRoles = []string{"dev", "root"}, []string{"dev"}
+		}, access.No, "role root is not among the roles that are approved automatically"},
+		{"roles: a list without entries approves none", func(s *situation) { s.AutoApproveRoles = []string{} }, access.No,
+			"role dev is not among the roles that are approved automatically"},
+		{"roles: none requested", func(s *situation) { s.Request.Roles = nil }, access.No, "the request names no role"},
+		{"roles: several, on call for every service", func(s *situation) {
+			s.Request.Roles = []string{"dev", "ship"}
+			s.bothServices()
+			s.onCall(shift(), shift(of("PSHIP")))
+		}, access.Approve, onCallSince},
+		{"roles: several, on call for one service of two", func(s *situation) {
+			s.Request.Roles = []string{"dev", "ship"}
+			s.bothServices()
+		}, access.No, "a request for several roles must qualify for every service they name (alice@example.com is not on call for shipping); ask for one role per request"},
+		{"roles: several, one service could not be read", func(s *situation) {
+			s.Request.Roles = []string{"dev", "ship"}
+			s.bothServices()
+			s.Services()[1].Fact = unknown[access.Service](errDown)
+		}, access.CouldNotTell, `a request for several roles must qualify for every service they name (the service "shipping" could not be read: PagerDuty answers 503); ask for one role per request`},
+		{"roles: several, and a schedule", func(s *situation) {
+			s.Request.Roles = []string{"dev", "ship"}
+			s.annotate("schedules", "night")
+		}, access.No, "a request for several roles must qualify for every service they name (approval by schedule is not supported by this version: night); ask for one role per request"},
+
+		{"on call: nobody is", func(s *situation) { s.onCall() }, access.No, notOnCall},
+		{"on call: no service is named", func(s *situation) { s.annotate("services"); s.Facts.Services = nil }, access.No,
+			"the requested role names no service to be on call for"},
+		{"on call: for the second service", func(s *situation) { s.bothServices(); s.onCall(shift(of("PSHIP"))) }, access.Approve,
+			"alice@example.com is on call for shipping (level 1, since 2026-03-01T02:00:00Z)"},
+		{"on call: for an unrelated policy, by an ignored filter", func(s *situation) { s.onCall(shift(of("POTHER"))) }, access.No, notOnCall},
+		{"on call: somebody else, by an ignored filter", func(s *situation) { s.onCall(shift(by(bob))) }, access.No, notOnCall},
+		{"on call: an entry with alice's ID and another's e-mail", func(s *situation) {
+			s.onCall(shift(by(access.User{ID: "UALICE", Email: "bob@example.com"})))
+		}, access.No, notOnCall},
+		{"on call: an entry with alice's e-mail and another's ID", func(s *situation) {
+			s.onCall(shift(by(access.User{ID: "UBOB", Email: "alice@example.com"})))
+		}, access.No, notOnCall},
+		{"on call: at the highest level allowed", func(s *situation) { s.MaxEscalationLevel = 2; s.onCall(shift(level(2))) }, access.Approve,
+			"alice@example.com is on call for payments (level 2, since 2026-03-01T02:00:00Z)"},
+		{"on call: one level above", func(s *situation) { s.MaxEscalationLevel = 2; s.onCall(shift(level(3))) }, access.No,
+			"alice@example.com is on call for payments only at level 3, at most 2 is allowed"},
+		{"on call: any level without a limit", func(s *situation) { s.onCall(shift(level(9))) }, access.Approve,
+			"alice@example.com is on call for payments (level 9, since 2026-03-01T02:00:00Z)"},
+		{"on call: the lowest of levels 3 and 1 counts", func(s *situation) { s.MaxEscalationLevel = 1; s.onCall(shift(level(3)), shift()) }, access.Approve, onCallSince},
+		{"on call: an entry without a level", func(s *situation) { s.onCall(shift(level(0))) }, access.No, notOnCall},
+		{"on call: starts in a second", func(s *situation) { s.onCall(shift(from(time.Second, time.Hour))) }, access.No,
+			notOnCall + ", next from 2026-03-01T03:00:01Z"},
+		{"on call: starts now", func(s *situation) { s.onCall(shift(from(0, time.Hour))) }, access.Approve,
+			"alice@example.com is on call for payments (level 1, since 2026-03-01T03:00:00Z)"},
+		{"on call: ended now", func(s *situation) { s.onCall(shift(from(-time.Hour, 0))) }, access.No, notOnCall},
+		{"on call: a later shift at too high a level is not announced", func(s *situation) {
+			s.MaxEscalationLevel = 1
+			s.onCall(shift(from(time.Hour, 2*time.Hour), level(2)))
+		}, access.No, notOnCall},
+		{"on call: always, as a target of the policy itself", func(s *situation) { s.onCall(shift(direct)) }, access.Approve,
+			"alice@example.com is on call for payments (level 1, always)"},
+		{"on call: PagerDuty's clock decides, not ours", func(s *situation) { s.OnCalls.Value.Now = now.Add(2 * time.Hour) }, access.No, notOnCall},
+		{"on call: one name unknown, on call for the other", func(s *situation) {
+			s.bothServices()
+			s.Services()[1].Fact = notFound[access.Service]()
+		}, access.Approve, onCallSince},
+		{"on call: the only name unknown", func(s *situation) { s.Services()[0].Fact = notFound[access.Service]() }, access.No,
+			`PagerDuty knows no service "payments"`},
+		{"on call: name ambiguous", func(s *situation) {
+			s.Services()[0].Fact = unknown[access.Service](&access.AmbiguousError{Kind: "service", Name: "payments", IDs: []string{"S1", "S2"}})
+		}, access.CouldNotTell, `the service "payments" could not be read: service "payments" is ambiguous: S1, S2`},
+		{"on call: service without a policy", func(s *situation) { s.Services()[0].Fact.Value.Policy = "" }, access.CouldNotTell,
+			`PagerDuty shows no escalation policy of service "payments"`},
+		{"on call: could not be read", func(s *situation) { s.OnCalls = unknown[OnCalls](errDown) }, access.CouldNotTell,
+			"who is on call for payments could not be read: PagerDuty answers 503"},
+		{"on call: an answer without PagerDuty's time", func(s *situation) { s.OnCalls.Value.Now = time.Time{} }, access.CouldNotTell,
+			"who is on call for payments was not read"},
+		{"on call: one service not on call, the other could not be read", func(s *situation) {
+			s.bothServices()
+			s.onCall()
+			s.Services()[1].Fact = unknown[access.Service](errDown)
+		}, access.CouldNotTell, `the service "shipping" could not be read: PagerDuty answers 503`},
+		{"on call: a schedule alone is not supported", func(s *situation) {
+			s.annotate("services")
+			s.annotate("schedules", "night")
+			s.Facts.Services = nil
+		}, access.No, "approval by schedule is not supported by this version: night"},
+
+		{"window: the access starts later", func(s *situation) { s.Request.AssumeStart = now.Add(time.Second) }, access.No,
+			"the access starts later, at 2026-03-01T03:00:01Z"},
+		{"window: the access starts now", func(s *situation) { s.Request.AssumeStart = now }, access.Approve, onCallSince},
+		{"window: ends exactly at max_access", func(s *situation) { s.Request.AccessExpires = now.Add(24 * time.Hour) }, access.Approve, onCallSince},
+		{"window: ends one second later", func(s *situation) { s.Request.AccessExpires = now.Add(24*time.Hour + time.Second) }, access.No,
+			"the access would last until 2026-03-02T03:00:01Z, at most 24h0m0s from now is allowed"},
+		{"window: any end without a limit", func(s *situation) { s.MaxAccess = 0; s.Request.AccessExpires = now.Add(9000 * time.Hour) }, access.Approve, onCallSince},
+		{"window: no end is known", func(s *situation) { s.Request.AccessExpires = time.Time{} }, access.CouldNotTell, "Teleport gives no end of the requested access"},
+		{"window: no end is known, none is asked for", func(s *situation) { s.MaxAccess = 0; s.Request.AccessExpires = time.Time{} }, access.Approve, onCallSince},
+		{"window: as old as allowed", func(s *situation) { s.Request.Created = now.Add(-12 * time.Hour) }, access.Approve, onCallSince},
+		{"window: older", func(s *situation) { s.Request.Created = now.Add(-12*time.Hour - time.Minute) }, access.No,
+			"the request is 12h1m0s old, at most 12h0m0s is allowed"},
+		{"window: any age without a limit", func(s *situation) { s.MaxRequestAge = 0; s.Request.Created = time.Time{} }, access.Approve, onCallSince},
+		{"window: no creation time", func(s *situation) { s.Request.Created = time.Time{} }, access.CouldNotTell, "Teleport gives no creation time of the request"},
+		{"window: approved already", func(s *situation) { s.Request.State = access.Approved }, access.No, "the request is approved already"},
+
+		{"reviews: somebody approved", func(s *situation) { s.Request.Reviews = []access.Review{{Author: "bob", State: access.Approved}} }, access.Approve, onCallSince},
+		{"reviews: somebody said no", func(s *situation) {
+			s.Request.Reviews = []access.Review{{Author: "carol", State: access.Approved}, {Author: "bob", State: access.Denied}}
+		}, access.No, "bob has denied the request"},
+		{"reviews: pdhook has reviewed", func(s *situation) { s.Request.Reviews = []access.Review{{Author: "bot", State: access.Approved}} }, access.Already,
+			"bot has already reviewed the request"},
+
+		{"account: the right one", func(s *situation) { s.Account = "acme" }, access.Approve, onCallSince},
+		{"account: another one", func(s *situation) { s.Account = "umbrella" }, access.No, "the API key belongs to account acme, pagerduty.account is umbrella"},
+		{"account: a service of another one", func(s *situation) { s.Account = "acme"; s.Services()[0].Fact.Value.Account = "umbrella" }, access.No,
+			"the API key belongs to account umbrella, pagerduty.account is acme"},
+		{"account: not shown", func(s *situation) { s.Account = "acme"; s.User.Value.Account = "" }, access.CouldNotTell,
+			"PagerDuty does not show the account of its answers"},
+
+		{"a failed check outweighs one that could not be told", func(s *situation) {
+			s.User = unknown[access.User](errDown)
+			s.Request.Reviews = []access.Review{{Author: "bob", State: access.Denied}}
+		}, access.No, "bob has denied the request"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := approvable()
+			tt.given(&s)
+			d := Decide(s.Rules, s.Facts)
+			if d.Verdict != tt.verdict || d.Sentence != tt.sentence {
+				t.Errorf("got  %s: %s\nwant %s: %s", d.Verdict, d.Sentence, tt.verdict, tt.sentence)
+			}
+			if (d.Evidence != nil) != (tt.verdict == access.Approve) {
+				t.Errorf("evidence = %+v with verdict %s", d.Evidence, d.Verdict)
+			}
+			if d.Request != "R" || d.Cause != "request created" || !d.Time.Equal(now) {
+				t.Errorf("the decision is of %s, %q, %s", d.Request, d.Cause, d.Time)
+			}
+		})
+	}
+}
+
+// Services hides the promoted names of both halves behind the one that the rows mean.
+func (s *situation) Services() []NamedService { return s.Facts.Services }
+
+func TestDecisionEvidenceIsTheLowestEntryAndItsOldestFact(t *testing.T) {
+	s := approvable()
+	s.bothServices()
+	s.onCall(shift(level(2)), shift(level(1), of("PSHIP")), shift(level(3), of("PSHIP")))
+	s.Facts.Services[1].Fact.ReadAt = now.Add(-3 * time.Second)
+	s.User.ReadAt = now.Add(-2 * time.Second)
+	e := Decide(s.Rules, s.Facts).Evidence
+	if e == nil || e.User.ID != "UALICE" || e.Service.ID != "SSHIP" || e.OnCall.Policy != "PSHIP" || e.OnCall.Level != 1 {
+		t.Fatalf("evidence = %+v, want level 1 for shipping", e)
+	}
+	if age := now.Sub(e.ReadAt); age != 3*time.Second {
+		t.Errorf("the oldest fact is %s old, want 3s", age)
+	}
+}
+
+func TestDecisionSentencesAndEvidenceAgree(t *testing.T) {
+	s := approvable()
+	s.bothServices()
+	s.onCall(shift(level(2)), shift(level(1), of("PSHIP")))
+	d := Decide(s.Rules, s.Facts)
+	if want := fmt.Sprintf("for %s (level %d", d.Evidence.Service.Name, d.Evidence.OnCall.Level); !strings.Contains(d.Sentence, want) {
+		t.Errorf("the sentence is %q, the evidence says %q", d.Sentence, want)
+	}
+}
+
+func TestDecisionNamesItsChecksInOrder(t *testing.T) {
+	s := approvable()
+	s.Account = "acme"
+	var names []string
+	for _, c := range Decide(s.Rules, s.Facts).Checks {
+		names = append(names, c.Name)
+		if c.Sentence == "" || c.Status != access.Passed {
+			t.Errorf("check %s: %s %q", c.Name, c.Status, c.Sentence)
+		}
+	}
+	if want := []string{"user", "roles", "on call", "incident", "window", "reviews", "account"}; !slices.Equal(names, want) {
+		t.Errorf("checks = %v, want %v", names, want)
+	}
+}
+
+func TestDecisionNextIsTheFirstMomentThatChangesIt(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		given func(*situation)
+		want  time.Time
+	}{
+		{"nothing is announced", func(s *situation) { s.onCall() }, time.Time{}},
+		{"the first of two shifts", func(s *situation) {
+			s.onCall(shift(from(2*time.Hour, 3*time.Hour)), shift(from(time.Hour, 2*time.Hour)))
+		}, now.Add(time.Hour)},
+		{"the assume-start time before the shift", func(s *situation) {
+			s.onCall(shift(from(time.Hour, 2*time.Hour)))
+			s.Request.AssumeStart = now.Add(time.Minute)
+		}, now.Add(time.Minute)},
+		{"a shift at too high a level does not count", func(s *situation) { s.MaxEscalationLevel = 1; s.onCall(shift(level(2), from(time.Hour, 2*time.Hour))) }, time.Time{}},
+		{"PagerDuty's clock runs a minute ahead of ours", func(s *situation) {
+			s.OnCalls.ReadAt, s.OnCalls.Value.Now = now, now.Add(time.Minute)
+			s.onCall(shift(from(time.Hour, 2*time.Hour)))
+		}, now.Add(59 * time.Minute)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := approvable()
+			s.OnCalls.ReadAt = now
+			tt.given(&s)
+			if got := Decide(s.Rules, s.Facts).Next; !got.Equal(tt.want) {
+				t.Errorf("next = %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
