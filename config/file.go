@@ -48,13 +48,15 @@ func (d *draft) readTable(table string, values map[string]any) {
 	for _, part := range slices.Sorted(maps.Keys(values)) {
 		name, value := join(table, part), values[part]
 		inner, isMap := value.(map[string]any)
-		if k, ok := keyNamed(name); ok {
+		k, isKey := keyNamed(name)
+		switch {
+		case isKey:
 			d.takeFromFile(k, name, value)
-		} else if isTable(name) && !isMap {
+		case isTable(name) && !isMap:
 			d.add("%s: %s: got %s, want a table", d.file, name, written(value))
-		} else if isTable(name) || len(inner) > 0 {
+		case isTable(name) || len(inner) > 0:
 			d.readTable(name, inner)
-		} else {
+		default:
 			d.add("%s: unknown key %q: remove this line%s", d.file, name, didYouMean(name, part, keyNames()))
 		}
 	}

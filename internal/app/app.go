@@ -159,7 +159,7 @@ func (a *App) Run(ctx context.Context) error {
 	err := runInOrder(ctx,
 		stage{a.stopTaking, a.watcher.Run, a.dispatcher.Run, a.poller.Run, a.secrets.Run},
 		stage{a.runQueue},
-		stage{a.webhooks.Run, a.admin.Run, a.teleport.Run},
+		stage{a.webhooks.Run, a.admin.Run, a.teleport.Run, a.pagerduty.Run},
 		stage{a.store.Run},
 	)
 	a.pagerduty.Close()

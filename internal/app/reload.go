@@ -33,13 +33,7 @@ func (a *App) Reload(ctx context.Context) {
 	}
 	a.current.Store(next)
 	a.log.Info("The configuration was read again")
-	ids, err := a.openRequests(ctx)
-	if err != nil {
-		a.log.Warn("Pending requests are looked at again only by the timer", "error", err)
-	}
-	for _, id := range ids {
-		a.queue.Add(id, access.CauseReload)
-	}
+	a.watcher.Remind(ctx, access.CauseReload)
 }
 
 // status gathers what /status shows.

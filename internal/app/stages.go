@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -35,7 +36,7 @@ func runInOrder(ctx context.Context, stages ...stage) error {
 	}
 	<-ctx.Done()
 	var first error
-	if cause := context.Cause(ctx); cause != context.Canceled {
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		first = cause
 	}
 	for _, r := range all {

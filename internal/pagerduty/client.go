@@ -40,6 +40,7 @@ type Client struct {
 	endpoint string
 	from     string
 	key      func() string
+	log      *slog.Logger
 	now      func() time.Time
 	http     *http.Client
 	api      *pagerduty.Client
@@ -78,6 +79,7 @@ func New(cfg Config) (*Client, error) {
 		endpoint: endpoint,
 		from:     cfg.From,
 		key:      cfg.Key,
+		log:      cfg.Log,
 		now:      cfg.now,
 		budget:   newBudget(cfg.now),
 		health:   &health{},

@@ -83,6 +83,10 @@ func unanswered(q call, err error) *access.Failure {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err // without the address, whose query names people
 	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Source != nil {
+		plain := *op
+		plain.Source, err = nil, &plain // without our port, which differs each time
+	}
 	return &access.Failure{
 		Class:   access.Retry,
 		Unclear: q.write() && !neverSent(err),

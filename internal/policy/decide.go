@@ -50,8 +50,9 @@ func Decide(rules Rules, f Facts) access.Decision {
 func checkUser(rules Rules, f Facts) access.Check {
 	c := access.Check{Name: "user", ReadAt: f.User.ReadAt, Want: rules.Email(f.Request), Status: access.Failed}
 	annotated := values(f.Request, rules.UserEmail)
+	_, isAnnotated := f.Request.Annotations[rules.UserEmail]
 	switch {
-	case len(annotated) > 1:
+	case isAnnotated && len(annotated) != 1:
 		c.Status = access.Unknown
 		c.Saw = strings.Join(annotated, ", ")
 		c.Sentence = fmt.Sprintf("annotation %s holds %d e-mail addresses, one is expected", rules.UserEmail, len(annotated))

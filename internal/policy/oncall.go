@@ -18,11 +18,12 @@ func checkOnCall(rules Rules, f Facts) (access.Check, *access.Evidence) {
 		c.Want = fmt.Sprintf("escalation level at most %d", rules.MaxEscalationLevel)
 	}
 	var best *access.Evidence
+	var bestSentence string
 	for _, s := range f.Services {
 		child, evidence := checkService(rules, f, s)
 		c.Children = append(c.Children, child)
 		if evidence != nil && (best == nil || evidence.OnCall.Level < best.OnCall.Level) {
-			best = evidence
+			best, bestSentence = evidence, child.Sentence
 		}
 	}
 	for _, name := range values(f.Request, rules.Schedules) {
@@ -42,6 +43,12 @@ func checkOnCall(rules Rules, f Facts) (access.Check, *access.Evidence) {
 	}
 	c.Status, c.Sentence = decisive.Status, decisive.Sentence
 	if c.Status == access.Passed {
+		c.Sentence = bestSentence
+		for _, s := range f.Services {
+			if s.Fact.Known() { // an approval is as fresh as all it looked at
+				best.ReadAt = oldest(best.ReadAt, s.Fact.ReadAt)
+			}
+		}
 		return c, best
 	}
 	if severalRoles && anyOf(c.Children).Status == access.Passed {
@@ -88,7 +95,7 @@ func checkService(rules Rules, f Facts, s NamedService) (access.Check, *access.E
 	case service.ID == "" || service.Policy == "":
 		c.Sentence = fmt.Sprintf("PagerDuty shows no escalation policy of service %q", s.Ref)
 		return c, nil
-	case !f.User.Known() || f.User.Value.ID == "":
+	case !f.User.Known() || f.User.Value.ID == "" || !access.SameName(f.User.Value.Email, who):
 		c.Sentence = fmt.Sprintf("on call for %s was not looked up: the requester's PagerDuty user is not known", service.Name)
 		return c, nil
 	case !f.OnCalls.Known() || f.OnCalls.Value.Now.IsZero():

@@ -46,12 +46,16 @@ func (r Rules) NotifyRefs(req access.Request) []string { return values(req, r.No
 // ServiceRefs gives the services whose on-call engineers are approved, as annotated.
 func (r Rules) ServiceRefs(req access.Request) []string { return values(req, r.Services) }
 
-// Email gives the login e-mail under which PagerDuty must know the requester; "" when none can be told.
+// Email gives the login e-mail under which PagerDuty must know the requester; "" when none can be told. Where
+// the annotation is present, however empty, the user name is not used.
 func (r Rules) Email(req access.Request) string {
-	switch emails := values(req, r.UserEmail); {
-	case len(emails) == 1:
-		return emails[0]
-	case len(emails) == 0 && strings.Contains(req.User, "@"):
+	if _, annotated := req.Annotations[r.UserEmail]; annotated {
+		if emails := values(req, r.UserEmail); len(emails) == 1 {
+			return emails[0]
+		}
+		return ""
+	}
+	if strings.Contains(req.User, "@") {
 		return req.User
 	}
 	return ""
@@ -62,11 +66,19 @@ func values(req access.Request, annotation string) []string {
 	var out []string
 	for _, v := range req.Annotations[annotation] {
 		v = strings.TrimSpace(v)
-		if v != "" && !slices.ContainsFunc(out, func(o string) bool { return access.SameName(o, v) }) {
+		if v != "" && !slices.ContainsFunc(out, func(o string) bool { return sameRef(o, v) }) {
 			out = append(out, v)
 		}
 	}
 	return out
+}
+
+// sameRef compares two values: names in any case, IDs to the letter.
+func sameRef(a, b string) bool {
+	if strings.HasPrefix(a, "id:") || strings.HasPrefix(b, "id:") {
+		return a == b
+	}
+	return access.SameName(a, b)
 }
 
 // Facts is everything a decision rests on, with the time at which it was read.

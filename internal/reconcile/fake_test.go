@@ -57,6 +57,7 @@ type world struct {
 	latency map[string]time.Duration
 	limits  []time.Time // deadlines of the review calls
 	log     strings.Builder
+	logger  *slog.Logger
 }
 
 // fault is how a call fails.
@@ -110,6 +111,7 @@ func newWorld(t *testing.T) *world {
 		hooks:     map[string]func(){},
 		latency:   map[string]time.Duration{},
 	}
+	w.logger = slog.New(slog.NewTextHandler(&w.log, nil))
 	w.requests[request] = access.Request{
 		ID: request, User: alice, Roles: []string{"dev"}, State: access.Pending, Reason: "disk is full",
 		Created: time.Now(), Expires: time.Now().Add(time.Hour), AccessExpires: time.Now().Add(8 * time.Hour),
@@ -150,7 +152,7 @@ func (w *world) replica(name string) *Reconciler {
 		Requests: teleport{w}, Presence: presence{w}, Directory: directory{w}, Incidents: pagerduty{w},
 		Links: links{w, w.stores[name]}, Replica: name,
 		Rules: func() policy.Rules { return w.rules },
-		Log:   slog.New(slog.NewTextHandler(&w.log, nil)),
+		Log:   w.logger,
 	})
 }
 
@@ -271,7 +273,9 @@ func (t teleport) Get(ctx context.Context, id access.RequestID) (req access.Requ
 
 func (t teleport) SubmitReview(ctx context.Context, id access.RequestID, state access.State, reason string) (req access.Request, err error) {
 	deadline, _ := ctx.Deadline()
+	t.w.mu.Lock()
 	t.w.limits = append(t.w.limits, deadline)
+	t.w.mu.Unlock()
 	err = t.w.call(ctx, "review", "review", func() (err error) {
 		if t.w.denied {
 			return &access.Failure{Class: access.Permanent, Err: fmt.Errorf("review_requests: %w", access.ErrDenied)}
@@ -352,8 +356,17 @@ func (t teleport) UpdatePluginData(ctx context.Context, id access.RequestID, set
 
 type presence struct{ w *world }
 
-func (p presence) Gone(id access.RequestID) bool   { return p.w.gone[id] }
-func (p presence) User(id access.RequestID) string { return p.w.requests[id].User }
+func (p presence) Gone(id access.RequestID) bool {
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	return p.w.gone[id]
+}
+
+func (p presence) User(id access.RequestID) string {
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	return p.w.requests[id].User
+}
 
 type directory struct{ w *world }
 

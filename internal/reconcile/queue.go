@@ -137,29 +137,32 @@ func (q *Queue) one(ctx context.Context, look func(context.Context, access.Reque
 		return false
 	}
 	defer q.queue.Done(id)
-	cause, draining := q.begin(id)
-	if draining {
-		return true // what still waits is found again at the next start
+	cause, due := q.begin(id)
+	if !due {
+		return true
 	}
 	result, err := look(ctx, id, cause)
 	q.end(id, result, err)
 	return true
 }
 
-func (q *Queue) begin(id access.RequestID) (cause string, draining bool) {
+// begin gives the cause of the look that is due now.
+func (q *Queue) begin(id access.RequestID) (cause string, due bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	t := q.of[id]
-	if t == nil {
-		t = &ticket{}
+	switch {
+	case q.draining: // what still waits is found again at the next start
+		return "", false
+	case t == nil: // forgotten since the look was put off
+		t = &ticket{cause: access.CauseTimer}
 		q.of[id] = t
-	}
-	if t.cause == "" { // the delayed second copy of a hint that is served already
-		t.cause = access.CauseTimer
+	case t.cause == "": // the delayed copy of a hint that is served already
+		return "", false
 	}
 	cause, t.cause = t.cause, ""
 	t.since, t.looked = time.Time{}, q.now()
-	return cause, q.draining
+	return cause, true
 }
 
 // end brings the request back when it has to be looked at again, and logs a failure when its text is new.

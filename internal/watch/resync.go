@@ -43,7 +43,7 @@ func (w *Watcher) resyncs(ctx context.Context, sessions <-chan context.Context) 
 			continue
 		}
 		if time.Since(hinted) >= resyncEvery {
-			w.hintKnown(ctx)
+			w.Remind(ctx, access.CauseTimer)
 			hinted = time.Now()
 		}
 		if session.Err() != nil { // the next watch lists at once
@@ -100,13 +100,13 @@ func (w *Watcher) merge(l list) []hinted {
 	return w.roster.merge(l)
 }
 
-// hintKnown stands in for a list that cannot be had: what is known to be pending or unfinished.
-func (w *Watcher) hintKnown(ctx context.Context) {
+// Remind hints what is known to be pending or unfinished, without asking Teleport.
+func (w *Watcher) Remind(ctx context.Context, cause string) {
 	w.mu.Lock()
 	var h hints
-	h.add(access.CauseTimer, w.roster.pending()...)
+	h.add(cause, w.roster.pending()...)
 	w.mu.Unlock()
-	h.add(access.CauseTimer, w.links(ctx)...)
+	h.add(cause, w.links(ctx)...)
 	w.pass(h.list)
 }
 

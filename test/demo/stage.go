@@ -119,12 +119,9 @@ func (s *stage) startPdhook(ctx context.Context, binary string) error {
 // ready waits until pdhook can take webhooks and has listed what Teleport has.
 func (s *stage) ready(ctx context.Context) error {
 	return until(ctx, "pdhook is ready", func() (bool, error) {
-		r, err := call[struct{ Ready bool }](ctx, "GET", s.status+"/readyz", nil)
-		if err != nil || !r.Ready {
-			return false, nil // the secret is looked for every few seconds
-		}
-		st, err := call[struct{ Teleport struct{ Watching bool } }](ctx, "GET", s.status+"/status", nil)
-		return err == nil && st.Teleport.Watching, nil
+		r, notReady := call[struct{ Ready bool }](ctx, "GET", s.status+"/readyz", nil) // looks for the secret every few seconds
+		st, noStatus := call[struct{ Teleport struct{ Watching bool } }](ctx, "GET", s.status+"/status", nil)
+		return notReady == nil && noStatus == nil && r.Ready && st.Teleport.Watching, nil
 	})
 }
 

@@ -20,8 +20,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	binary = filepath.Join(dir, "pdhook")
-	build := exec.Command("go", "build", "-o", binary, "../../cmd/pdhook")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build := exec.Command("go", append(append([]string{"build"}, buildFlags...), "-o", binary, "../../cmd/pdhook")...)
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building pdhook: %v\n%s", err, out)
 		os.Exit(1)

@@ -68,6 +68,9 @@ func launch(t *testing.T, env []string, args ...string) *process {
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
 		<-p.exited
+		if strings.Contains(p.output(), "DATA RACE") {
+			t.Error("the race detector found a race in pdhook")
+		}
 		if t.Failed() {
 			t.Logf("log of pdhook:\n%s", p.output())
 		}

@@ -42,7 +42,7 @@ func (s *Server) ClearFaults() {
 // Switches change what kind of server it is. The zero value is a recent Teleport in good order.
 type Switches struct {
 	NoWatchStatus    bool // INIT comes without the list of confirmed kinds
-	NoPartialSuccess bool // AllowPartialSuccess is not known, as before v15
+	NoPartialSuccess bool // AllowPartialSuccess is not known, as 11.1.2
 	NoInit           bool // new watches stay silent
 	NoRules          bool // access monitoring rules are not implemented
 	HideRequests     bool // lists answer nothing although there are requests

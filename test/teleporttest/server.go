@@ -190,7 +190,7 @@ func (s *Server) listen() (net.Listener, error) {
 		if !had || !errors.Is(err, syscall.EADDRINUSE) || time.Now().After(patience) {
 			return nil, err
 		}
-		time.Sleep(10 * time.Millisecond)
+		<-time.After(10 * time.Millisecond)
 	}
 }
 
