@@ -111,6 +111,8 @@ func TestDecision(t *testing.T) {
 		}, access.No, "PagerDuty knows no user with the login e-mail alice@corp.example.com"},
 		{"user: two annotated e-mails", func(s *situation) { s.annotate("email", "alice@example.com", "bob@example.com") }, access.CouldNotTell,
 			"annotation email holds 2 e-mail addresses, one is expected"},
+		{"user: annotation present but empty", func(s *situation) { s.annotate("email", " ") }, access.CouldNotTell,
+			"annotation email holds 0 e-mail addresses, one is expected"},
 		{"user: one e-mail annotated twice", func(s *situation) { s.annotate("email", "alice@example.com", " ALICE@example.com") }, access.Approve, onCallSince},
 		{"user: unknown to PagerDuty", func(s *situation) { s.User = notFound[access.User]() }, access.No,
 			"PagerDuty knows no user with the login e-mail alice@example.com"},

@@ -89,8 +89,11 @@ func (p *pass) approve(ctx context.Context) error {
 	return nil
 }
 
+const reviewsRefused = "Teleport refuses pdhook's reviews; check review_requests of its role"
+
 // reviewTaken notes that Teleport has pdhook's review.
 func (p *pass) reviewTaken() {
+	p.said.over(reviewsRefused)
 	p.work.Blocked[-1] = true // done, even where Teleport wants more approvals
 	p.work.Link.Reviewed = true
 	p.work.Claimed = p.work.Claimed || p.due()
@@ -108,7 +111,7 @@ func (p *pass) reviewNotTaken(ctx context.Context, failed error) error {
 	failed = fmt.Errorf("submitting the approval: %w", failed)
 	if errors.Is(failed, access.ErrDenied) {
 		p.refusals.remember(p.id, p.work.Request, failed, p.now())
-		p.said.errorOnce(p.log, "Teleport refuses pdhook's reviews; check review_requests of its role", failed)
+		p.errorOnce(reviewsRefused, failed)
 		p.reviewFailed = failed
 		p.work.Blocked[-1] = true
 		return nil

@@ -88,11 +88,12 @@ func (p *pass) readAgain(ctx context.Context) {
 		return
 	}
 	p.work.Request = req
-	if req.State == access.Pending {
+	switch {
+	case req.State != access.Pending:
+		p.work.Claimed = p.work.Claimed || p.due()
+	case !p.work.Link.Reviewed: // else the incident shall tell why pdhook approved
 		p.judge()
-		return
 	}
-	p.work.Claimed = p.work.Claimed || p.due()
 }
 
 // record writes what was done: plugin data first, which all replicas share, then this replica's memory.

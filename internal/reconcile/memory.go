@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -65,7 +64,7 @@ func (p *pass) write(ctx context.Context, o access.Outcome) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if err := p.Links.Record(ctx, o); err != nil {
-		p.said.warn(p.log, "writing the store", err)
+		p.warnOnce("writing the store", err)
 	}
 }
 
@@ -145,33 +144,41 @@ func (r *refusals) forget(id access.RequestID) {
 }
 
 // said keeps a failure that concerns the whole service from being logged once per request: a line comes
-// again only when its text changes.
+// again only when its text changes, of which the request's ID is no part, or when it was over meanwhile.
 type said struct {
 	mu   sync.Mutex
 	last map[string]string
 }
 
-func (s *said) changed(message string, err error) bool {
+func (s *said) changed(id access.RequestID, message string, err error) bool {
+	text := strings.ReplaceAll(err.Error(), string(id), "")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.last == nil {
 		s.last = map[string]string{}
 	}
-	if s.last[message] == err.Error() {
+	if s.last[message] == text {
 		return false
 	}
-	s.last[message] = err.Error()
+	s.last[message] = text
 	return true
 }
 
-func (s *said) warn(log *slog.Logger, message string, err error) {
-	if s.changed(message, err) {
-		log.Warn(message, "error", err)
+// over notes that what the message tells of is no more.
+func (s *said) over(message string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.last, message)
+}
+
+func (p *pass) warnOnce(message string, err error) {
+	if p.said.changed(p.id, message, err) {
+		p.log.Warn(message, "error", err)
 	}
 }
 
-func (s *said) errorOnce(log *slog.Logger, message string, err error) {
-	if s.changed(message, err) {
-		log.Error(message, "error", err)
+func (p *pass) errorOnce(message string, err error) {
+	if p.said.changed(p.id, message, err) {
+		p.log.Error(message, "error", err)
 	}
 }

@@ -53,7 +53,7 @@ func (p *pass) observe(ctx context.Context) (concerned bool, err error) {
 func (p *pass) recall(ctx context.Context) {
 	events, err := p.Links.EventsFor(ctx, p.id)
 	if err != nil {
-		p.said.warn(p.log, "reading the store", err)
+		p.warnOnce("reading the store", err)
 	}
 	p.events = events
 	link, err := p.Links.Link(ctx, p.id)
@@ -61,7 +61,7 @@ func (p *pass) recall(ctx context.Context) {
 	case err == nil:
 		p.linked = true
 	case !errors.Is(err, access.ErrNotFound):
-		p.said.warn(p.log, "reading the store", err)
+		p.warnOnce("reading the store", err)
 	}
 	link.Request = p.id
 	p.work.Link = link

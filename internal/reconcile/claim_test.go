@@ -1,0 +1,137 @@
+package reconcile
+
+import (
+	"testing"
+	"time"
+
+	"github.com/pdhook/pdhook/internal/access"
+)
+
+func TestAnotherReplicasClaimHoldsBackTheIncidentButNotTheApproval(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.aliceIsOnCall()
+		until := time.Now().Add(claimFor)
+		w.data[request] = map[string]string{keyEffect: effectOpen, keyHolder: "b", keyUntil: until.Format(time.RFC3339),
+			keyRecord: `{"v":1,"incidents":[{"ref":"payments"}]}`}
+		r := w.replica("a")
+		_, err, _ := w.look(r, access.CauseCreated)
+		w.wantWrites("review")
+		if at := access.NotBefore(err); !at.After(until) {
+			t.Errorf("the next look is at %s, want after %s; error %v", at, until, err)
+		}
+		w.settle(r, nil)
+		w.wantEnd(`request approved
+  review approved by pdhook-bot
+incident on SPAY, key teleport-access-request/ID, resolved
+  note pdhook-bot reviewed the request at TIME. / Resolution: APPROVED / Reason: ` + reviewReason + `
+  note Access request has been approved / Reason: ` + reviewReason)
+	})
+}
+
+func TestTwoReplicasSideBySideDoEverythingOnce(t *testing.T) {
+	for _, s := range stories {
+		t.Run(s.name, func(t *testing.T) {
+			var want string
+			inWorld(t, func(t *testing.T, w *world) {
+				s.tell(t, w, w.replica("a"), nil)
+				want = w.end()
+			})
+			for _, later := range []time.Duration{0, 5 * time.Millisecond, 12 * time.Millisecond, 25 * time.Millisecond, 50 * time.Millisecond} {
+				s.sideBySide(t, want, later)
+			}
+		})
+	}
+}
+
+// sideBySide tells the story to two replicas, one of which hears of everything a moment later.
+func (s story) sideBySide(t *testing.T, want string, later time.Duration) {
+	t.Helper()
+	inWorld(t, func(t *testing.T, w *world) {
+		w.latency = map[string]time.Duration{"swap": 20 * time.Millisecond, "create": 30 * time.Millisecond, "review": 10 * time.Millisecond,
+			"note": 10 * time.Millisecond, "get request": 7 * time.Millisecond}
+		if s.begin != nil {
+			s.begin(w)
+		}
+		steps := append([]func(*world){func(*world) {}}, s.steps...)
+		replicas := []*Reconciler{w.replica("a"), w.replica("b")}
+		for _, step := range steps {
+			step(w)
+			done := make(chan struct{})
+			for i, r := range replicas {
+				go func() {
+					defer func() { done <- struct{}{} }()
+					time.Sleep(time.Duration(i) * later)
+					w.settle(r, nil)
+				}()
+			}
+			<-done
+			<-done
+		}
+		if got := w.end(); got != want {
+			t.Errorf("%s later, it ended otherwise\ngot:\n%s\nwant:\n%s\nlog:\n%s", later, got, want, w.log.String())
+		}
+	})
+}
+
+func TestARequestThatIsDecidedBeforePdhookSeesItOpensNoIncident(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.bob(access.Approved, "")
+		w.once(w.replica("a"), access.CauseStart)
+		w.wantWrites()
+	})
+}
+
+func TestARequestThatIsDecidedBetweenClaimAndCreation(t *testing.T) {
+	t.Run("opens none when it is seen", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.hooks["swap"] = func() { w.bob(access.Denied, "no") }
+			r := w.replica("a")
+			w.once(r, access.CauseCreated)
+			w.once(r, access.CauseChanged)
+			w.wantWrites("claim open", "record")
+			if w.stores["a"].links[request].Open() {
+				t.Error("the link is still open")
+			}
+		})
+	})
+	t.Run("opens it when another replica has just approved it", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.hooks["swap"] = func() { w.reviewBy(pdhook, access.Approved, "on call") }
+			w.once(w.replica("a"), access.CauseCreated)
+			w.wantWrites("claim open", "create SPAY", "note Q1", "note Q1", "resolve Q1", "record")
+		})
+	})
+	t.Run("opens it after a crash, because it may be open already", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.fail = func(call string, _ int) fault { return map[string]fault{"swap": orphaned}[call] }
+			w.look(w.replica("a"), access.CauseCreated)
+			w.fail = nil
+			w.bob(access.Denied, "no")
+			w.settle(w.replica("a"), nil)
+			w.wantEnd(`request denied
+  review denied by bob
+incident on SPAY, key teleport-access-request/ID, resolved
+  note bob reviewed the request at TIME. / Resolution: DENIED / Reason: no
+  note Access request has been denied / Reason: no`)
+		})
+	})
+}
+
+func TestAPassEndsBeforeItsClaimDoes(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.hooks["create"] = func() { time.Sleep(claimFor) }
+		began := time.Now()
+		r := w.replica("a")
+		_, err, _ := w.look(r, access.CauseCreated)
+		if err == nil {
+			t.Error("a pass that took a minute succeeded")
+		}
+		if len(w.incidents) != 0 {
+			t.Errorf("an incident was opened %s after the pass began", time.Since(began))
+		}
+		w.settle(r, nil)
+		if len(w.incidents) != 1 {
+			t.Errorf("%d incidents, want 1", len(w.incidents))
+		}
+	})
+}
