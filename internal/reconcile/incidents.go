@@ -17,7 +17,7 @@ func (p *pass) open(ctx context.Context, linked *access.LinkedIncident) error {
 		service, err := p.service(ctx, linked.Ref)
 		if err != nil {
 			p.missing = append(p.missing, fmt.Sprintf("%s: %v", linked.Ref, err))
-			return fmt.Errorf("looking up the service to notify: %w", err)
+			return err
 		}
 		linked.Service, linked.ServiceName = service.ID, service.Name
 	}
@@ -42,7 +42,10 @@ func (p *pass) open(ctx context.Context, linked *access.LinkedIncident) error {
 	}
 	if err != nil {
 		p.missing = append(p.missing, fmt.Sprintf("%s: %v", linked.Ref, err))
-		return fmt.Errorf("creating the incident on service %s: %w", linked.Ref, err)
+		if lasting(err) {
+			linked.Service = "" // the name may mean another service by the time somebody has mended it
+		}
+		return err
 	}
 	p.seen[incident.ID] = incident
 	adopt(linked, incident)
@@ -93,7 +96,7 @@ func (p *pass) find(ctx context.Context, linked *access.LinkedIncident) (bool, e
 	for _, key := range []string{access.IncidentKey(p.id), access.FallbackIncidentKey(p.id)} {
 		incidents, err := p.Incidents.IncidentsByKey(ctx, key, linked.Service)
 		if err != nil {
-			return false, fmt.Errorf("looking for an incident with key %s: %w", key, err)
+			return false, err
 		}
 		for _, incident := range incidents {
 			owned, why, err := p.owned(ctx, incident, linked.Service)
@@ -121,7 +124,7 @@ func (p *pass) note(ctx context.Context, linked *access.LinkedIncident, a policy
 	if p.dirty {
 		written, err := p.written(ctx, target, a.Text)
 		if err != nil {
-			return fmt.Errorf("reading the notes of incident %s: %w", target, err)
+			return err
 		}
 		if written {
 			a.Mark(linked)
@@ -129,7 +132,7 @@ func (p *pass) note(ctx context.Context, linked *access.LinkedIncident, a policy
 		}
 	}
 	if err := p.Incidents.AddNote(ctx, target, a.Text); err != nil {
-		return fmt.Errorf("adding a note to incident %s: %w", target, err)
+		return err
 	}
 	a.Mark(linked)
 	p.log.Info("Added a note to the incident", "pd_incident_id", target, "note", strings.SplitN(a.Text, "\n", 2)[0])
@@ -170,7 +173,7 @@ func (p *pass) resolve(ctx context.Context, linked *access.LinkedIncident, a pol
 		p.log.Warn("The incident was moved to another service; leaving it open", "pd_incident_id", linked.ID, "pd_service_id", now.Service)
 	default:
 		if err := p.Incidents.Resolve(ctx, linked.ID); err != nil {
-			return fmt.Errorf("resolving incident %s: %w", linked.ID, err)
+			return err
 		}
 		linked.Status = access.Resolved
 		p.log.Info("Resolved the incident", "pd_incident_id", linked.ID, "state", p.work.Request.State)

@@ -94,7 +94,6 @@ func TestPluginDataThatNamesAStrangersIncidentIsNotBelieved(t *testing.T) {
 	for name, incident := range map[string]func(w *world) access.Incident{
 		"another key":     func(w *world) access.Incident { return w.incident("disk full", "SPAY", bot) },
 		"another user":    func(w *world) access.Incident { return w.incident(access.IncidentKey(request), "SPAY", stranger) },
-		"another service": func(w *world) access.Incident { return w.incident(access.IncidentKey(request), "SSHIP", bot) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
@@ -117,6 +116,21 @@ func TestPluginDataThatNamesAStrangersIncidentIsNotBelieved(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAnOwnIncidentThatWasMovedToAnotherServiceIsLeftToWhoeverDid(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		moved := w.incident(access.IncidentKey(request), "SSHIP", bot)
+		w.data[request] = map[string]string{keyRecord: fmt.Sprintf(`{"v":1,"incidents":[{"ref":"payments","service":"SPAY","id":%q}]}`, moved.ID),
+			keyIncident: string(moved.ID), keyService: "SPAY"}
+		r := w.replica("never saw it before")
+		w.settle(r, nil)
+		w.bob(access.Denied, "no")
+		w.settle(r, nil)
+		if len(w.incidents) != 1 || !w.incidents[0].Open() || len(w.notes[moved.ID]) != 0 {
+			t.Errorf("want the moved incident open and without notes, and no other:\n%s", w.end())
+		}
+	})
 }
 
 func TestAStrangersIncidentThatHoldsTheKeyIsLeftAlone(t *testing.T) {

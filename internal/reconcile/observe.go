@@ -170,7 +170,7 @@ func (p *pass) readIncidents(ctx context.Context) {
 			continue
 		}
 		if err := p.readIncident(ctx, incident); err != nil {
-			p.block(i, fmt.Errorf("reading incident %s: %w", incident.ID, err))
+			p.block(i, err)
 		}
 	}
 }
@@ -193,6 +193,11 @@ func (p *pass) readIncident(ctx context.Context, linked *access.LinkedIncident) 
 		owned, why, err := p.owned(ctx, now, linked.Service)
 		if err != nil {
 			return err
+		}
+		if moved, _ := policy.Owned(now, p.id, now.Service, p.bot); moved && !owned {
+			p.log.Warn("The incident was moved to another service; leaving it to whoever did", "pd_incident_id", now.ID)
+			linked.Ended = true
+			return nil
 		}
 		if !owned {
 			p.disown(linked, why)
