@@ -14,6 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/pdhook/pdhook/test/tlstest"
 )
 
 // stage holds the three processes and the people.
@@ -58,7 +60,7 @@ func setUp(ctx context.Context, binary string) (*stage, error) {
 }
 
 func (s *stage) startSimulators(ctx context.Context) error {
-	if err := writeCertificate(s.path("tls.crt"), s.path("tls.key")); err != nil {
+	if _, err := tlstest.WriteCertificate(s.path("tls.crt"), s.path("tls.key")); err != nil {
 		return err
 	}
 	self, err := os.Executable()

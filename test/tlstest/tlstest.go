@@ -1,4 +1,5 @@
-package main
+// Package tlstest makes the certificate that pdhook's webhook endpoint serves in the demo and in tests.
+package tlstest
 
 import (
 	"crypto/ecdsa"
@@ -13,28 +14,31 @@ import (
 	"time"
 )
 
-// writeCertificate makes the certificate of pdhook's webhook endpoint on 127.0.0.1.
-func writeCertificate(certFile, keyFile string) error {
+// WriteCertificate writes a certificate for 127.0.0.1 that is its own authority, and its key, in PEM.
+func WriteCertificate(certFile, keyFile string) (*x509.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "pdhook demo"},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "pdhook"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(7 * 24 * time.Hour),
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600); err != nil {
-		return err
+		return nil, err
 	}
-	return os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600)
+	if err := os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+		return nil, err
+	}
+	return x509.ParseCertificate(der)
 }
