@@ -26,10 +26,11 @@ type Link struct {
 // Named is what the roles of a pending request name in PagerDuty, as last resolved: it says which
 // webhooks and which on-call changes concern the request. It proves nothing.
 type Named struct {
-	ServiceNames []string    `json:"service_names,omitempty"` // as annotated; may name services PagerDuty does not know (yet)
-	Services     []ServiceID `json:"services,omitempty"`
-	Policies     []PolicyID  `json:"policies,omitempty"` // whose on-call entries could approve the requester
-	User         UserID      `json:"user,omitempty"`     // the requester in PagerDuty
+	ServiceNames []string             `json:"service_names,omitempty"` // as annotated; may name services PagerDuty does not know (yet)
+	Services     []ServiceID          `json:"services,omitempty"`
+	Meant        map[string]ServiceID `json:"meant,omitempty"`    // the service that each name led to
+	Policies     []PolicyID           `json:"policies,omitempty"` // whose on-call entries could approve the requester
+	User         UserID               `json:"user,omitempty"`     // the requester in PagerDuty
 }
 
 // LinkedIncident is one incident of a request, with what was written to it. The services to notify are

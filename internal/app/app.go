@@ -57,13 +57,14 @@ type App struct {
 	admin      *listen.Server
 }
 
-// workers look at different requests side by side.
-const workers = 8
+// workers look at different requests side by side. They mostly wait: with few of them, a PagerDuty that hangs
+// on some requests would hold up the others.
+const workers = 64
 
 // How long the parts get to end: together less than the 20 s of spec §9.
 const (
-	passGrace  = 12 * time.Second
-	drainGrace = 5 * time.Second
+	passGrace  = 5 * time.Second
+	drainGrace = 3 * time.Second
 )
 
 // New builds the service and binds its ports. An error names what the operator has to mend.

@@ -1,42 +1,66 @@
 package pagerduty
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
-// attended runs the client in front of a PagerDuty that answers as told, gives its log lines after each
-// stage, and ends it.
-func attended(t *testing.T, stages ...func(*http.Request) (*http.Response, error)) (logs []string, calls []int) {
+type respond func(*http.Request) (*http.Response, error)
+
+// stage is what PagerDuty answers and what was seen of the client meanwhile.
+type stage struct {
+	mu    sync.Mutex
+	now   respond
+	calls int
+	log   strings.Builder
+}
+
+func (s *stage) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls++
+	return s.now(r)
+}
+
+func (s *stage) Write(line []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.log.Write(line)
+}
+
+// next begins another stage and gives what was seen in the one before.
+func (s *stage) next(now respond) (log string, calls int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	log, calls = s.log.String(), s.calls
+	s.now, s.calls = now, 0
+	s.log.Reset()
+	return log, calls
+}
+
+// attended runs the client in front of a PagerDuty that answers in one way after the other, each for ten
+// minutes, and gives the log and the number of calls of each.
+func attended(t *testing.T, ways ...respond) (logs []string, calls []int) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
-		var now func(*http.Request) (*http.Response, error)
-		n := 0
-		c := newClient(t, Config{
-			Endpoint:  "https://api.pagerduty.example",
-			Log:       slog.New(slog.NewTextHandler(&log, nil)),
-			Transport: wire(func(r *http.Request) (*http.Response, error) { n++; return now(r) }),
-		})
+		s := &stage{now: ways[0]}
+		c := newClient(t, Config{Endpoint: "https://api.pagerduty.example", Log: slog.New(slog.NewTextHandler(s, nil)), Transport: s})
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
-		for i, stage := range stages {
-			now, n = stage, 0
-			if i == 0 {
-				go func() { ended <- c.Run(ctx) }()
-			}
+		go func() { ended <- c.Run(ctx) }()
+		for _, next := range append(ways[1:], nil) {
 			time.Sleep(10 * time.Minute)
 			synctest.Wait()
-			logs, calls = append(logs, log.String()), append(calls, n)
-			log.Reset()
+			log, n := s.next(next)
+			logs, calls = append(logs, log), append(calls, n)
 		}
 		stop()
 		if err := <-ended; err != nil {
@@ -46,7 +70,7 @@ func attended(t *testing.T, stages ...func(*http.Request) (*http.Response, error
 	return logs, calls
 }
 
-func answers(status int, body string) func(*http.Request) (*http.Response, error) {
+func answers(status int, body string) respond {
 	return func(*http.Request) (*http.Response, error) { return response(status, body, nil), nil }
 }
 
@@ -67,7 +91,7 @@ func TestRunTellsEachTroubleOnceWithTheWayOut(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name    string
-		trouble func(*http.Request) (*http.Response, error)
+		trouble respond
 		want    []string
 	}{
 		{"refused key", answers(401, ""), []string{"pagerduty.api_key", "SIGHUP"}},

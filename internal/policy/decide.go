@@ -13,9 +13,9 @@ import (
 // answer. A single failed check makes it No, a single unknown one CouldNotTell; nothing outweighs either.
 func Decide(rules Rules, f Facts) access.Decision {
 	d := access.Decision{Request: f.Request.ID, Cause: f.Cause, Time: f.Now}
-	if _, done := f.Request.ReviewBy(f.Reviewer); done {
+	if f.Reviewed || Reviewed(f.Request, f.Reviewer) {
 		d.Verdict = access.Already
-		d.Sentence = fmt.Sprintf("%s has already reviewed the request", f.Reviewer)
+		d.Sentence = "pdhook has already reviewed the request"
 		return d
 	}
 	onCall, evidence := checkOnCall(rules, f)

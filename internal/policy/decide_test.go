@@ -236,7 +236,7 @@ func TestDecision(t *testing.T) {
 			s.Request.Reviews = []access.Review{{Author: "carol", State: access.Approved}, {Author: "bob", State: access.Denied}}
 		}, access.No, "bob has denied the request"},
 		{"reviews: pdhook has reviewed", func(s *situation) { s.Request.Reviews = []access.Review{{Author: "bot", State: access.Approved}} }, access.Already,
-			"bot has already reviewed the request"},
+			"pdhook has already reviewed the request"},
 
 		{"account: the right one", func(s *situation) { s.Account = "acme" }, access.Approve, onCallSince},
 		{"account: another one", func(s *situation) { s.Account = "umbrella" }, access.No, "the API key belongs to account acme, pagerduty.account is umbrella"},

@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -104,6 +105,9 @@ func checkService(rules Rules, f Facts, s NamedService) (access.Check, *access.E
 	}
 	entry, found := lowest(f, service.Policy)
 	switch {
+	case !found && nameless(f, service.Policy):
+		c.Sentence = fmt.Sprintf("PagerDuty does not show the e-mail address of who is on call for %s", service.Name)
+		return c, nil
 	case !found:
 		c.Status = access.Failed
 		c.Sentence = fmt.Sprintf("%s is not on call for %s", who, service.Name)
@@ -132,6 +136,13 @@ func lowest(f Facts, policy access.PolicyID) (entry access.OnCall, found bool) {
 		}
 	}
 	return entry, found
+}
+
+// nameless reports whether the requester's ID is on call without the e-mail address that would confirm it.
+func nameless(f Facts, policy access.PolicyID) bool {
+	return slices.ContainsFunc(f.OnCalls.Value.Entries, func(e access.OnCall) bool {
+		return e.Policy == policy && e.User.ID == f.User.Value.ID && e.User.Email == "" && e.At(f.OnCalls.Value.Now)
+	})
 }
 
 // nextShift gives the earliest announced start of a qualifying shift on the policy.

@@ -86,6 +86,7 @@ type Facts struct {
 	Now      time.Time // when the decision is made, by our clock
 	Cause    string    // why the request is looked at
 	Reviewer string    // the Teleport user that pdhook reviews as
+	Reviewed bool      // this replica remembers that pdhook has reviewed the request
 	Request  access.Request
 	User     access.Fact[access.User]
 	Services []NamedService // those that the role names for approval

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,6 +97,16 @@ func note(first, second, reason string) string {
 	return strings.Join(lines, "\n")
 }
 
+// proof begins the last line of the reason of pdhook's approvals.
+const proof = "\npdhook: basis="
+
+// Reviewed reports whether pdhook has reviewed the request: as the user that it is now or, as the proof shows,
+// under another name, before its identity was replaced or as another replica. It reviews at most once, ever.
+func Reviewed(req access.Request, reviewer string) bool {
+	_, ours := req.ReviewBy(reviewer)
+	return ours || slices.ContainsFunc(req.Reviews, func(r access.Review) bool { return strings.Contains(r.Reason, proof) })
+}
+
 // ReviewReason is the reason of pdhook's own review. Its last line makes the approval provable later.
 func ReviewReason(d access.Decision) string {
 	e := d.Evidence
@@ -103,6 +114,6 @@ func ReviewReason(d access.Decision) string {
 	if e.OnCall.Schedule != "" {
 		entry += "/" + string(e.OnCall.Schedule)
 	}
-	return fmt.Sprintf("Approved by pdhook: %s.\npdhook: basis=none oncall=%s read=%s",
+	return fmt.Sprintf("Approved by pdhook: %s."+proof+"none oncall=%s read=%s",
 		access.OneLine(d.Sentence, textLimit), entry, Time(e.ReadAt))
 }

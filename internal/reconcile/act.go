@@ -11,39 +11,51 @@ import (
 	"github.com/pdhook/pdhook/internal/policy"
 )
 
-// act does what is missing, one effect at a time, and plans anew after each.
+// act does what is missing, one effect at a time, and plans anew after each. The review comes first: no incident
+// is read or written before it, so that none can hold it up.
 func (p *pass) act(ctx context.Context) {
+	p.effects(ctx, func(a policy.Action) bool { return a.Kind == policy.SubmitReview })
+	p.readIncidents(ctx)
+	p.effects(ctx, func(policy.Action) bool { return true })
+}
+
+// effects does what is missing until nothing is, or until an effect is not among those wanted.
+func (p *pass) effects(ctx context.Context, wanted func(policy.Action) bool) {
 	for {
 		a, ok := policy.Next(p.work)
-		if !ok {
+		if !ok || !wanted(a) {
 			return
 		}
 		if p.claimed == unclaimed && p.needsClaim(a) {
-			p.claim(ctx, effectOf(a))
+			p.claim(ctx, a)
 			continue
 		}
 		if ctx.Err() != nil {
 			p.block(a.Lane(), context.Cause(ctx))
 			continue
 		}
-		var err error
-		switch a.Kind {
-		case policy.SubmitReview:
-			err = p.approve(ctx)
-		case policy.OpenIncident:
-			linked := &p.work.Link.Incidents[a.Index]
-			err = p.open(ctx, linked)
-			if lasting(err) && p.work.Request.State != access.Pending && !p.dirty {
-				linked.Ended = true // by the time somebody has mended it, nobody need be told any more
-			}
-		case policy.AddNote:
-			err = p.note(ctx, &p.work.Link.Incidents[a.Index], a)
-		case policy.Resolve:
-			err = p.resolve(ctx, &p.work.Link.Incidents[a.Index], a)
-		}
-		if err != nil {
+		if err := p.do(ctx, a); err != nil {
 			p.block(a.Lane(), err)
 		}
+	}
+}
+
+func (p *pass) do(ctx context.Context, a policy.Action) error {
+	if a.Kind == policy.SubmitReview {
+		return p.approve(ctx)
+	}
+	linked := &p.work.Link.Incidents[a.Index]
+	switch a.Kind {
+	case policy.OpenIncident:
+		err := p.open(ctx, linked)
+		if lasting(err) && p.work.Request.State != access.Pending && !p.dirty {
+			linked.Ended = true // by the time somebody has mended it, nobody need be told any more
+		}
+		return err
+	case policy.AddNote:
+		return p.note(ctx, linked, a)
+	default:
+		return p.resolve(ctx, linked, a)
 	}
 }
 
@@ -69,16 +81,24 @@ func (p *pass) approve(ctx context.Context) error {
 		return nil
 	}
 	deadline := p.work.Decision.Evidence.ReadAt.Add(policy.Fresh)
-	if deadline.Sub(p.now()) < time.Second {
+	// Both clocks count: the monotonic one stands still while a machine sleeps.
+	if deadline.Sub(p.now()) < time.Second || deadline.Round(0).Sub(p.now().Round(0)) < time.Second {
 		return p.putOff(errors.New("approving: the facts are too old by now, reading them again"))
 	}
 	reviewCtx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
+	if err := p.readAgain(reviewCtx); err != nil {
+		return p.putOff(err)
+	}
+	if p.work.Decision.Verdict != access.Approve || p.work.Request.State != access.Pending {
+		return nil // somebody reviewed or decided it meanwhile
+	}
 	req, err := p.Requests.SubmitReview(reviewCtx, p.id, access.Approved, policy.ReviewReason(p.work.Decision))
 	if err != nil {
 		return p.reviewNotTaken(ctx, err)
 	}
 	p.work.Request = req
+	p.work.Blocked[-1] = true
 	if _, ours := req.ReviewBy(p.Requests.User()); !ours {
 		return nil // somebody else decided it a moment earlier
 	}
@@ -102,8 +122,7 @@ func (p *pass) reviewTaken() {
 // due reports whether the incidents are opened although the request is decided: pdhook saw it pending, as
 // its own review shows, and the approval was not to make the notification superfluous.
 func (p *pass) due() bool {
-	_, ours := p.work.Request.ReviewBy(p.Requests.User())
-	return ours && p.rules.Notify == policy.NotifyAlways
+	return policy.Reviewed(p.work.Request, p.Requests.User()) && p.rules.Notify == policy.NotifyAlways
 }
 
 // reviewNotTaken judges a failed review by what Teleport says now, never by the error's text alone.

@@ -40,8 +40,8 @@ const (
 // claim announces in plugin data what this replica is about to do, by compare-and-swap, so that no other
 // does it too (spec §13). A claim that ran out, or an earlier one of our own, means that somebody may have
 // written to PagerDuty without recording it: then everything is looked up before it is written again.
-func (p *pass) claim(ctx context.Context, effect string) {
-	l := p.ledger
+func (p *pass) claim(ctx context.Context, a policy.Action) {
+	l, effect := p.ledger, effectOf(a)
 	now := p.now()
 	switch {
 	case p.ledgerErr != nil:
@@ -52,13 +52,20 @@ func (p *pass) claim(ctx context.Context, effect string) {
 			Err: fmt.Errorf("replica %s is at work on the request", l.claim.holder)})
 		return
 	}
-	p.dirty = l.claim.holder != "" || l.upstream
+	// A request that waits for a while without a trace may have lost both plugin data and this store.
+	traceless := len(l.raw) == 0 && !p.linked && now.Sub(p.work.Request.Created) > time.Minute
+	p.dirty = l.claim.holder != "" || l.upstream || traceless
 	next := encode(p.work.Request, p.work.Link.Incidents, claim{effect: effect, holder: p.Replica, until: now.Add(claimFor)}, l.upstream)
 	if l.upstream && l.raw[keyReviews] != "" {
 		next[keyReviews] = l.raw[keyReviews]
 	}
 	set, expect := l.swap(next)
-	err := p.Requests.UpdatePluginData(ctx, p.id, set, expect)
+	claimCtx, cancel := ctx, context.CancelFunc(func() {})
+	if a.Kind == policy.SubmitReview {
+		claimCtx, cancel = context.WithTimeout(ctx, claimBeforeReview)
+	}
+	err := p.Requests.UpdatePluginData(claimCtx, p.id, set, expect)
+	cancel()
 	switch {
 	case errors.Is(err, access.ErrNotFound):
 		p.claimed, p.dirty = alone, true
@@ -69,8 +76,10 @@ func (p *pass) claim(ctx context.Context, effect string) {
 		p.claimed = held
 		p.ledger.raw = merged(l.raw, set)
 	}
-	if effect == effectOpen && p.work.Request.State == access.Pending {
-		p.readAgain(ctx)
+	if a.Kind == policy.OpenIncident && p.work.Request.State == access.Pending {
+		if err := p.readAgain(ctx); err != nil {
+			p.blockIncidents(err)
+		}
 	}
 }
 
@@ -79,13 +88,16 @@ func (p *pass) refuse(err error) {
 	p.blockIncidents(err)
 }
 
-// readAgain reads the request between claim and creation: what was decided meanwhile opens no incident.
-func (p *pass) readAgain(ctx context.Context) {
+// readAgain reads the request between claim and effect: what was decided meanwhile opens no incident, and what
+// was denied meanwhile is not approved.
+func (p *pass) readAgain(ctx context.Context) error {
 	req, err := p.Requests.Get(ctx, p.id)
-	if err != nil {
-		p.blockIncidents(fmt.Errorf("reading the request again: %w", err))
-		p.work.Blocked[-1] = true
-		return
+	switch {
+	case errors.Is(err, access.ErrNotFound):
+		// Gone, or not visible yet at the server that answered: the next look tells.
+		return &access.Failure{Class: access.Retry, Err: errors.New("the request is not visible in Teleport at the moment")}
+	case err != nil:
+		return fmt.Errorf("reading the request again: %w", err)
 	}
 	p.work.Request = req
 	switch {
@@ -94,6 +106,7 @@ func (p *pass) readAgain(ctx context.Context) {
 	case !p.work.Link.Reviewed: // else the incident shall tell why pdhook approved
 		p.judge()
 	}
+	return nil
 }
 
 // record writes what was done: plugin data first, which all replicas share, then this replica's memory.
@@ -106,7 +119,7 @@ func (p *pass) record(ctx context.Context) (Result, error) {
 		}
 		set, expect := p.ledger.swap(encode(p.work.Request, p.work.Link.Incidents, c, p.ledger.upstream && failed))
 		// The pass may be out of time; what it did must be recorded all the same.
-		recordCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		recordCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordFor)
 		defer cancel()
 		if err := p.Requests.UpdatePluginData(recordCtx, p.id, set, expect); err != nil && !errors.Is(err, access.ErrNotFound) {
 			p.errs = append(p.errs, fmt.Errorf("recording in plugin data: %w", err))

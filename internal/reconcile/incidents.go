@@ -131,7 +131,13 @@ func (p *pass) note(ctx context.Context, linked *access.LinkedIncident, a policy
 			return nil
 		}
 	}
-	if err := p.Incidents.AddNote(ctx, target, a.Text); err != nil {
+	err := p.Incidents.AddNote(ctx, target, a.Text)
+	if errors.Is(err, access.ErrNotFound) && linked.MergedInto != "" {
+		p.log.Warn("PagerDuty no longer has the incident that another was merged into", "pd_incident_id", target)
+		linked.Ended = true
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	a.Mark(linked)

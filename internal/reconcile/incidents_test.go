@@ -92,8 +92,8 @@ func TestAnApprovedRequestDoesNotWaitForeverForAServiceThatDoesNotExist(t *testi
 
 func TestPluginDataThatNamesAStrangersIncidentIsNotBelieved(t *testing.T) {
 	for name, incident := range map[string]func(w *world) access.Incident{
-		"another key":     func(w *world) access.Incident { return w.incident("disk full", "SPAY", bot) },
-		"another user":    func(w *world) access.Incident { return w.incident(access.IncidentKey(request), "SPAY", stranger) },
+		"another key":  func(w *world) access.Incident { return w.incident("disk full", "SPAY", bot) },
+		"another user": func(w *world) access.Incident { return w.incident(access.IncidentKey(request), "SPAY", stranger) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {

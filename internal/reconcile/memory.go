@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -19,11 +20,11 @@ func (p *pass) remember(ctx context.Context) {
 	link.Expires, link.State, link.Resolve, link.Reviews = req.Expires, req.State, req.ResolveReason, req.Reviews
 	link.Missing = p.missing
 	link.Updated = p.now()
-	if _, ours := req.ReviewBy(p.Requests.User()); ours {
-		link.Reviewed = true
-	}
+	link.Reviewed = link.Reviewed || policy.Reviewed(req, p.Requests.User())
 	if req.State == access.Pending {
-		link.Named = p.named()
+		named := p.named()
+		p.sayMovedNames(link.Named.Meant, named.Meant)
+		link.Named = named
 		link.Finished = time.Time{}
 	} else if policy.Finished(p.work) && len(p.errs) == 0 {
 		link.Finished = p.now()
@@ -38,6 +39,25 @@ func (p *pass) remember(ctx context.Context) {
 	}
 	p.sayDecision(ctx)
 	p.write(ctx, outcome)
+}
+
+// introduce records what a new request names before anything is asked about it: a webhook that comes meanwhile
+// must find it.
+func (p *pass) introduce(ctx context.Context) {
+	link, req := p.work.Link, p.work.Request
+	link.User, link.Roles, link.Reason, link.Created = req.User, req.Roles, req.Reason, req.Created
+	link.Expires, link.State, link.Updated = req.Expires, req.State, p.now()
+	link.Named = p.named()
+	p.write(ctx, access.Outcome{Request: p.id, Link: &link})
+}
+
+// sayMovedNames reports a name that leads to another service than before (spec §3).
+func (p *pass) sayMovedNames(before, now map[string]access.ServiceID) {
+	for _, name := range slices.Sorted(maps.Keys(now)) {
+		if was := before[name]; was != "" && was != now[name] {
+			p.log.Warn("A name leads to another PagerDuty service than before", "name", name, "before", was, "now", now[name])
+		}
+	}
 }
 
 // sayDecision logs a decision that differs from the last one.
@@ -81,8 +101,12 @@ func (p *pass) named() access.Named {
 			n.ServiceNames = append(n.ServiceNames, ref)
 		}
 	}
+	n.Meant = map[string]access.ServiceID{}
 	for _, s := range p.facts.Services {
 		n.Services = append(n.Services, s.Fact.Value.ID)
+		if s.Fact.Known() {
+			n.Meant[s.Ref] = s.Fact.Value.ID
+		}
 	}
 	for _, i := range p.work.Link.Incidents {
 		n.Services = append(n.Services, i.Service)
@@ -130,8 +154,7 @@ func (r *refusals) standing(id access.RequestID, req access.Request, now time.Ti
 
 // hinted forgets a refusal when the request is looked at for another reason than time passing.
 func (r *refusals) hinted(id access.RequestID, cause string) {
-	switch cause {
-	case access.CauseTimer, access.CausePoll, access.CauseRetry, access.CauseReconnect:
+	if cause == access.CausePoll || passing(cause) && cause != access.CauseReload {
 		return
 	}
 	r.forget(id)

@@ -40,13 +40,28 @@ func (p *pass) observe(ctx context.Context) (concerned bool, err error) {
 		}
 		p.ledgerErr = err // the evaluation goes on: approval needs no plugin data
 	}
-	if p.work.Request.State != access.Pending && !p.begun() {
+	p.work.Claimed = p.work.Claimed || p.due()
+	if p.work.Request.State != access.Pending && !p.begun() && !p.work.Claimed {
 		return p.linked, nil // decided before pdhook did anything for it: opens no incident
 	}
-	p.work.Claimed = p.work.Claimed || p.due()
+	if p.Presence.Gone(p.id) {
+		p.errs = append(p.errs, &access.Failure{Class: access.Retry, Err: errors.New("Teleport still shows the request, although it reported it gone")})
+	}
+	p.comeBack()
 	p.planIncidents()
-	p.readIncidents(ctx)
 	return true, nil
+}
+
+// comeBack starts anew for a request that pdhook ended as expired, but that is pending all the same: a list that
+// lagged behind had lost it. Its incident was resolved and tells nobody any more.
+func (p *pass) comeBack() {
+	ended := p.work.Link.State == access.Expired || access.State(p.ledger.raw[keyResolution]) == access.Expired
+	if p.work.Request.State != access.Pending || !ended {
+		return
+	}
+	for i, incident := range p.work.Link.Incidents {
+		p.work.Link.Incidents[i] = access.LinkedIncident{Ref: incident.Ref, Service: incident.Service, ServiceName: incident.ServiceName}
+	}
 }
 
 // recall reads this replica's memory. It only helps: plugin data and the two systems are the truth.
@@ -76,7 +91,8 @@ func (p *pass) observeGone(ctx context.Context) (bool, error) {
 		if !p.linked && p.Presence.User(p.id) == "" {
 			return false, nil
 		}
-		return false, &access.Failure{Class: access.Wait, NotBefore: p.now().Add(time.Minute),
+		// What lists show may lag behind the watch for a moment, so the next looks come soon.
+		return false, &access.Failure{Class: access.Retry,
 			Err: errors.New("the request is not visible in Teleport: may pdhook's role list and read access_request?")}
 	}
 	if p.linked && !link.Open() {
@@ -90,7 +106,6 @@ func (p *pass) observeGone(ctx context.Context) (bool, error) {
 	}
 	p.work.Request = p.lastSeen()
 	p.planIncidents()
-	p.readIncidents(ctx)
 	return true, nil
 }
 
@@ -145,10 +160,12 @@ func (p *pass) begun() bool {
 	return len(p.ledger.raw) > 0 || len(p.work.Link.Incidents) > 0
 }
 
-// planIncidents names the services to notify. They are fixed once the first incident is open (spec §5).
+// planIncidents names the services to notify. They are fixed once the first incident is open (spec §5). Of a request
+// that is gone no annotations are left: what plugin data names of it stays.
 func (p *pass) planIncidents() {
 	fixed := slices.ContainsFunc(p.work.Link.Incidents, func(i access.LinkedIncident) bool { return i.ID != "" })
-	if fixed || p.work.Request.State != access.Pending {
+	open := p.work.Request.State == access.Pending || p.work.Claimed && len(p.rules.NotifyRefs(p.work.Request)) > 0
+	if fixed || !open {
 		return
 	}
 	kept := p.work.Link.Incidents
@@ -242,11 +259,11 @@ func adopt(linked *access.LinkedIncident, now access.Incident) {
 
 // decide reads the facts that the decision needs and decides.
 func (p *pass) decide(ctx context.Context) {
-	p.facts = policy.Facts{Cause: p.cause, Reviewer: p.Requests.User(), Request: p.work.Request}
+	p.facts = policy.Facts{Cause: p.cause, Reviewer: p.Requests.User(), Reviewed: p.work.Link.Reviewed, Request: p.work.Request}
 	if p.work.Request.State != access.Pending {
 		return
 	}
-	if _, done := p.work.Request.ReviewBy(p.facts.Reviewer); !done {
+	if !p.facts.Reviewed && !policy.Reviewed(p.work.Request, p.facts.Reviewer) {
 		p.readFacts(ctx)
 	}
 	p.judge()

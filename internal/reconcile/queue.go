@@ -29,7 +29,8 @@ const (
 // remote side's "not before", and the throttle for webhooks on top.
 type Queue struct {
 	queue   workqueue.TypedRateLimitingInterface[access.RequestID]
-	backoff workqueue.TypedRateLimiter[access.RequestID]
+	backoff workqueue.TypedRateLimiter[access.RequestID] // for failures that pass
+	lasting workqueue.TypedRateLimiter[access.RequestID] // for those that only somebody's action ends
 	owner   func(access.RequestID) string
 	log     *slog.Logger
 	now     func() time.Time
@@ -47,6 +48,7 @@ type ticket struct {
 	since   time.Time // waiting since; zero: not waiting
 	looked  time.Time // start of the latest pass
 	failing string    // text of the last error; "" after a success
+	running bool
 }
 
 // NewQueue builds a queue. owner gives a request's user, whom the queue treats fairly: one user's burst does
@@ -54,17 +56,36 @@ type ticket struct {
 func NewQueue(owner func(access.RequestID) string, log *slog.Logger) *Queue {
 	q := &Queue{
 		backoff: jitter{workqueue.NewTypedItemExponentialFailureRateLimiter[access.RequestID](firstRetry, lastRetry)},
+		lasting: jitter{workqueue.NewTypedItemExponentialFailureRateLimiter[access.RequestID](firstRetry, slowRetry)},
 		owner:   owner,
 		log:     log,
 		now:     time.Now,
 		of:      map[access.RequestID]*ticket{},
 		purgeAt: firstPurge,
 	}
-	waiting := workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[access.RequestID]{Queue: newFair(q.userOf)})
+	waiting := workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[access.RequestID]{Queue: newOrder(q.userOf, q.urgent)})
 	delaying := workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[access.RequestID]{Queue: waiting})
 	q.queue = workqueue.NewTypedRateLimitingQueueWithConfig(q.backoff,
 		workqueue.TypedRateLimitingQueueConfig[access.RequestID]{DelayingQueue: delaying})
 	return q
+}
+
+// urgent reports whether something happened to the request: time alone, or an earlier failure, brings it back
+// behind those.
+func (q *Queue) urgent(id access.RequestID) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	t := q.of[id]
+	return t == nil || !passing(t.cause)
+}
+
+// passing reports whether a cause is only time passing.
+func passing(cause string) bool {
+	switch cause {
+	case access.CauseTimer, access.CauseRetry, access.CauseReconnect, access.CauseReload:
+		return true
+	}
+	return false
 }
 
 func (q *Queue) userOf(id access.RequestID) string {
@@ -161,7 +182,7 @@ func (q *Queue) begin(id access.RequestID) (cause string, due bool) {
 		return "", false
 	}
 	cause, t.cause = t.cause, ""
-	t.since, t.looked = time.Time{}, q.now()
+	t.since, t.looked, t.running = time.Time{}, q.now(), true
 	return cause, true
 }
 
@@ -169,6 +190,7 @@ func (q *Queue) begin(id access.RequestID) (cause string, due bool) {
 func (q *Queue) end(id access.RequestID, result Result, err error) {
 	q.mu.Lock()
 	t := q.of[id]
+	t.running = false
 	text := ""
 	if err != nil {
 		text = err.Error()
@@ -186,10 +208,11 @@ func (q *Queue) end(id access.RequestID, result Result, err error) {
 	switch at := access.NotBefore(err); {
 	case err == nil:
 		q.backoff.Forget(id)
+		q.lasting.Forget(id)
 	case at.After(q.now()):
-		q.later(id, access.CauseRetry, spread(at.Sub(q.now())))
-	case lasting(err):
-		q.later(id, access.CauseRetry, spread(slowRetry))
+		q.later(id, access.CauseRetry, at.Sub(q.now())+rand.N(time.Second))
+	case lasting(err): // what looks lasting may be a proxy's passing answer: the first tries come soon
+		q.later(id, access.CauseRetry, q.lasting.When(id))
 	default:
 		q.later(id, access.CauseRetry, q.backoff.When(id))
 	}
@@ -202,7 +225,7 @@ func (q *Queue) purge() {
 		return
 	}
 	for id, t := range q.of {
-		if t.since.IsZero() && t.failing == "" && q.now().Sub(t.looked) > 2*patience {
+		if t.since.IsZero() && !t.running && t.failing == "" && q.now().Sub(t.looked) > 2*patience {
 			delete(q.of, id)
 		}
 	}

@@ -218,6 +218,24 @@ func TestAFailureBacksOffAndASuccessResetsIt(t *testing.T) {
 	})
 }
 
+func TestALastingFailureIsTriedSoonAndThenSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := openDesk(t, 1, func(context.Context, access.RequestID) (Result, error) {
+			return Result{}, &access.Failure{Class: access.Permanent, Err: errors.New("disabled")}
+		})
+		defer d.close()
+		d.Add("u/1", access.CauseCreated)
+		time.Sleep(time.Hour)
+		got := d.looks()
+		if n := len(got); n < 15 || n > 25 {
+			t.Fatalf("%d looks in an hour, want about ten in the first five minutes and one every five from then on", n)
+		}
+		if last := got[len(got)-1].after - got[len(got)-2].after; last < slowRetry || last > slowRetry*5/4+time.Millisecond {
+			t.Errorf("the last two looks are %s apart, want %s", last, slowRetry)
+		}
+	})
+}
+
 func TestTheRemoteSidesNotBeforeAndLastingFailuresSetThePace(t *testing.T) {
 	for _, tt := range []struct {
 		name      string
@@ -226,12 +244,12 @@ func TestTheRemoteSidesNotBeforeAndLastingFailuresSetThePace(t *testing.T) {
 		resultToo Result
 	}{
 		{name: "not before", err: &access.Failure{Class: access.Wait, NotBefore: time.Date(2000, 1, 1, 0, 0, 42, 0, time.UTC), Err: errors.New("429")},
-			from: 42 * time.Second, to: 53 * time.Second},
+			from: 42 * time.Second, to: 43 * time.Second},
 		{name: "not before, which is over", err: &access.Failure{Class: access.Wait, NotBefore: time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC), Err: errors.New("429")},
 			from: firstRetry, to: firstRetry * 5 / 4},
-		{name: "permanent", err: &access.Failure{Class: access.Permanent, Err: errors.New("disabled")}, from: slowRetry, to: slowRetry * 5 / 4},
-		{name: "ambiguous", err: fmt.Errorf("looking up: %w", &access.AmbiguousError{Kind: "service"}), from: slowRetry, to: slowRetry * 5 / 4},
-		{name: "a shift that starts before the retry", err: &access.Failure{Class: access.Permanent, Err: errors.New("disabled")},
+		{name: "permanent", err: &access.Failure{Class: access.Permanent, Err: errors.New("disabled")}, from: firstRetry, to: firstRetry * 5 / 4},
+		{name: "ambiguous", err: fmt.Errorf("looking up: %w", &access.AmbiguousError{Kind: "service"}), from: firstRetry, to: firstRetry * 5 / 4},
+		{name: "a shift that starts before the retry", err: &access.Failure{Class: access.Wait, NotBefore: time.Date(2000, 1, 1, 0, 5, 0, 0, time.UTC), Err: errors.New("429")},
 			resultToo: Result{After: time.Minute}, from: time.Minute, to: time.Minute},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -295,7 +313,7 @@ func TestOneUsersBurstDoesNotHoldUpAnothersRequest(t *testing.T) {
 }
 
 func TestTheTurnsAreFair(t *testing.T) {
-	f := newFair(func(id access.RequestID) string { return string(id[:1]) })
+	f := newOrder(func(id access.RequestID) string { return string(id[:1]) }, func(access.RequestID) bool { return true })
 	for _, id := range []access.RequestID{"m1", "m2", "m3", "a1", "b1", "a2"} {
 		f.Push(id)
 	}
@@ -306,8 +324,41 @@ func TestTheTurnsAreFair(t *testing.T) {
 	if want := []access.RequestID{"m1", "a1", "b1", "m2", "a2", "m3"}; !slices.Equal(order, want) {
 		t.Errorf("order = %v, want %v", order, want)
 	}
-	if len(f.queued) != 0 || f.turns.Len() != 0 {
-		t.Errorf("something is kept: %v, %d turns", f.queued, f.turns.Len())
+	if len(f.first.queued) != 0 || f.first.users.Len() != 0 {
+		t.Errorf("something is kept: %v, %d turns", f.first.queued, f.first.users.Len())
+	}
+}
+
+func TestWhatHappenedGoesBeforeWhatOnlyTimeBringsBack(t *testing.T) {
+	happened := map[access.RequestID]bool{"new": true, "woken": false}
+	f := newOrder(func(id access.RequestID) string { return "u" }, func(id access.RequestID) bool { return happened[id] })
+	for _, id := range []access.RequestID{"old1", "woken", "old2", "new"} {
+		f.Push(id)
+	}
+	happened["woken"] = true
+	f.Touch("woken")
+	var order []access.RequestID
+	for f.Len() > 0 {
+		order = append(order, f.Pop())
+	}
+	if want := []access.RequestID{"new", "woken", "old1", "old2"}; !slices.Equal(order, want) {
+		t.Errorf("order = %v, want %v", order, want)
+	}
+}
+
+func TestWhatOnlyTimeBringsBackHasItsTurnAllTheSame(t *testing.T) {
+	f := newOrder(func(id access.RequestID) string { return string(id) }, func(id access.RequestID) bool { return id != "old" })
+	f.Push("old")
+	for i := range 3 * secondEvery {
+		f.Push(access.RequestID(rune('A' + i)))
+	}
+	for n := 1; ; n++ {
+		if f.Pop() == "old" {
+			if n > secondEvery+1 {
+				t.Errorf("its turn came after %d others", n-1)
+			}
+			return
+		}
 	}
 }
 

@@ -101,8 +101,12 @@ func New(cfg Config) *Reconciler {
 
 // A pass ends before a claim of its own runs out, so that nobody else takes over what is being written.
 const (
-	patience = 45 * time.Second
-	claimFor = 60 * time.Second
+	patience  = 45 * time.Second
+	recordFor = 10 * time.Second // on top of patience: what was done is recorded in any case
+	claimFor  = 60 * time.Second
+
+	// claimBeforeReview bounds what may stand between the facts and the approval that rests on them.
+	claimBeforeReview = 3 * time.Second
 )
 
 var errPatience = errors.New("the pass over this request took too long")
@@ -153,6 +157,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, id access.RequestID, cause s
 	if !concerned {
 		p.forget(ctx)
 		return Result{}, nil
+	}
+	if !p.linked && p.work.Request.State == access.Pending {
+		p.introduce(ctx)
 	}
 	p.decide(ctx)
 	p.act(ctx)

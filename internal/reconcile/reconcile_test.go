@@ -162,8 +162,8 @@ func TestARequestThatIsMerelyNotVisibleIsReportedAndLeftAlone(t *testing.T) {
 		delete(w.requests, request)
 		w.writes = nil
 		_, err, _ := w.look(r, access.CauseTimer)
-		if err == nil || !strings.Contains(err.Error(), "not visible") || access.NotBefore(err).IsZero() {
-			t.Errorf("error = %v, want one that says not visible and when to look again", err)
+		if err == nil || !strings.Contains(err.Error(), "not visible") || lasting(err) {
+			t.Errorf("error = %v, want one that says not visible, and another look soon", err)
 		}
 		w.wantWrites()
 	})
@@ -212,6 +212,7 @@ func TestTheLinkKeepsWhoAcknowledgedAndWhatTheRoleNames(t *testing.T) {
 			t.Errorf("incident = %+v", got)
 		}
 		want := access.Named{ServiceNames: []string{"payments"}, Services: []access.ServiceID{"SPAY", "SSHIP"},
+			Meant:    map[string]access.ServiceID{"payments": "SPAY", "id:SSHIP": "SSHIP"},
 			Policies: []access.PolicyID{"PPAY", "PSHIP"}, User: "UALICE"}
 		if got := fmt.Sprint(link.Named); got != fmt.Sprint(want) {
 			t.Errorf("named = %v, want %v", got, want)

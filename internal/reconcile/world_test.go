@@ -202,8 +202,9 @@ func (w *world) call(ctx context.Context, name, write string, perform func() err
 	if hook != nil {
 		hook()
 	}
-	if wait > 0 {
-		time.Sleep(wait)
+	select {
+	case <-ctx.Done():
+	case <-time.After(wait):
 	}
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
