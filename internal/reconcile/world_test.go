@@ -202,9 +202,11 @@ func (w *world) call(ctx context.Context, name, write string, perform func() err
 	if hook != nil {
 		hook()
 	}
-	select {
-	case <-ctx.Done():
-	case <-time.After(wait):
+	if wait > 0 {
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
 	}
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
