@@ -6,6 +6,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 TOOL    := go tool -modfile=tools/go.mod
 COUNT   ?= 1
 FUZZTIME ?= 20s
+PARALLEL ?= 16 # the end-to-end tests mostly wait
 IMAGE   ?= pdhook:$(VERSION)
 
 .PHONY: help
@@ -18,11 +19,11 @@ build: ## build bin/pdhook, a static binary
 
 .PHONY: test
 test: ## run all tests
-	go test ./...
+	go test -parallel $(PARALLEL) ./...
 
 .PHONY: race
 race: ## run all tests with the race detector (needs a C compiler); COUNT=20 repeats them
-	go test -race -count=$(COUNT) -timeout 60m ./...
+	go test -race -parallel $(PARALLEL) -count=$(COUNT) -timeout 80m ./...
 
 .PHONY: lint
 lint: ## gofmt, go vet and more

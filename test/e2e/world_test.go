@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,12 +37,14 @@ type world struct {
 	dir      string
 	teleport *teleporttest.Server
 	pd       *pagerdutytest.Server
+	ahead    *atomic.Int64     // nanoseconds by which PagerDuty's clock is ahead
 	conf     map[string]string // "section.key" to a TOML value
 	roots    *x509.CertPool    // trusts pdhook's webhook certificate
 	proc     *process
 	admin    string // http://host:port
 	sub      pagerdutytest.Subscription
 
+	agent               pagerdutytest.User // whom pdhook writes as
 	dana, kim, lee, sam pagerdutytest.User
 	primary             pagerdutytest.Schedule
 	payments, searching pagerdutytest.Policy
@@ -60,7 +63,7 @@ func without(key string) setting { return func(w *world) { delete(w.conf, key) }
 // newWorld sets up both systems and a configuration; pdhook is not started.
 func newWorld(t *testing.T, settings ...setting) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir()}
+	w := &world{t: t, dir: t.TempDir(), ahead: new(atomic.Int64)}
 	w.setUpPagerDuty()
 	w.setUpTeleport()
 	w.setUpFiles()
@@ -84,10 +87,13 @@ func startWorld(t *testing.T, settings ...setting) *world {
 }
 
 func (w *world) setUpPagerDuty() {
-	w.pd = pagerdutytest.New(pagerdutytest.Options{OpenAPI: pagerdutytest.FindOpenAPI(), WebhookRetry: 200 * time.Millisecond})
+	w.pd = pagerdutytest.New(pagerdutytest.Options{
+		OpenAPI: pagerdutytest.FindOpenAPI(), WebhookRetry: 200 * time.Millisecond,
+		Now: func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) },
+	})
 	w.pd.Start()
 	w.t.Cleanup(w.pd.Close)
-	w.pd.AddUser("pdhook", botPD)
+	w.agent = w.pd.AddUser("pdhook", botPD)
 	w.dana = w.pd.AddUser("Dana", "dana@example.com")
 	w.kim = w.pd.AddUser("Kim", "kim@example.com")
 	w.lee = w.pd.AddUser("Lee", "lee@example.com")
