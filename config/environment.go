@@ -22,8 +22,8 @@ func (d *draft) readEnvironment(environ []string) {
 		if k, ok := keyOfVariable(variable); ok {
 			d.takeFromEnvironment(k, text)
 		} else if !serviceLink.MatchString(variable) {
-			d.add("%s: unknown variable: remove it%s", variable,
-				didYouMean(variable, strings.TrimPrefix(variable, prefix), variables()))
+			d.add("%s: unknown variable: %s", variable,
+				renameOr("remove it", variable, strings.TrimPrefix(variable, prefix), variables()))
 		}
 	}
 }

@@ -53,10 +53,10 @@ func TestVariablesAreAsStrictAsTheFile(t *testing.T) {
 		{"PDHOOK_POLICY_AUTO_APPROVE_ROLES=a,,b", `PDHOOK_POLICY_AUTO_APPROVE_ROLES: entry 2 is empty, want a name`},
 		{"PDHOOK_POLICY_DRY_RUN=true", `PDHOOK_POLICY_DRY_RUN: not supported by this version`},
 		{"PDHOOK_WEBHOOK_SECRETS=short", `PDHOOK_WEBHOOK_SECRETS: entry 1: the value has fewer than 16 bytes`},
-		{"PDHOOK_PAGERDUTY_APIKEY=x", `PDHOOK_PAGERDUTY_APIKEY: unknown variable: remove it (did you mean "PDHOOK_PAGERDUTY_API_KEY"?)`},
-		{"PDHOOK_API_KEY=x", `PDHOOK_API_KEY: unknown variable: remove it (did you mean "PDHOOK_PAGERDUTY_API_KEY"?)`},
+		{"PDHOOK_PAGERDUTY_APIKEY=x", `PDHOOK_PAGERDUTY_APIKEY: unknown variable: rename it to "PDHOOK_PAGERDUTY_API_KEY"`},
+		{"PDHOOK_API_KEY=x", `PDHOOK_API_KEY: unknown variable: rename it to "PDHOOK_PAGERDUTY_API_KEY"`},
 		{"PDHOOK_NONSENSE=x", `PDHOOK_NONSENSE: unknown variable: remove it`},
-		{"PDHOOK_POLICY.NOTIFY=always", `PDHOOK_POLICY.NOTIFY: unknown variable: remove it (did you mean "PDHOOK_POLICY_NOTIFY"?)`},
+		{"PDHOOK_POLICY.NOTIFY=always", `PDHOOK_POLICY.NOTIFY: unknown variable: rename it to "PDHOOK_POLICY_NOTIFY"`},
 	} {
 		_, err := Load("testdata/good.toml", []string{tt.variable})
 		if got := lines(t, err); !slices.Equal(got, []string{tt.want}) {
@@ -102,6 +102,25 @@ func TestKubernetesServiceLinksAreNoMistake(t *testing.T) {
 func TestAKeyThatBeginsLikeAServiceLinkIsRead(t *testing.T) {
 	cfg := load(t, "testdata/good.toml", "PDHOOK_PAGERDUTY_NOTIFY_SERVICE=a", "PDHOOK_PAGERDUTY_SERVICES=b")
 	equal(t, cfg, good(t, func(c *Config) { c.PagerDuty.NotifyService, c.PagerDuty.Services = "a", "b" }))
+}
+
+func TestTwoEndpointsNeedTwoAddresses(t *testing.T) {
+	for _, tt := range []struct {
+		webhook, admin string
+		collide        bool
+	}{
+		{":8081", "127.0.0.1:8082", false},
+		{"127.0.0.1:8081", "127.0.0.1:8081", true},
+		{"127.0.0.1:8081", "127.0.0.2:8081", false},
+		{"127.0.0.1:8081", "0.0.0.0:8081", true},
+		{"[::]:8081", "localhost:8081", true},
+		{":8081", ":8081", true},
+		{"127.0.0.1:0", "127.0.0.1:0", false},
+	} {
+		if got := collide(tt.webhook, tt.admin); got != tt.collide || collide(tt.admin, tt.webhook) != got {
+			t.Errorf("%s and %s: got %v, want %v", tt.webhook, tt.admin, got, tt.collide)
+		}
+	}
 }
 
 func TestOnlyWholeServiceLinksAreLetThrough(t *testing.T) {

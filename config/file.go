@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -31,16 +32,32 @@ func (d *draft) readFile() bool {
 	return true
 }
 
-// unreadable says why a file is no TOML. The parser's own sentence may quote a number, which may be
-// (part of) a secret without quotation marks: that part is dropped.
+// unreadable says why a file cannot be opened or is no TOML. The parser's own sentence may quote a number,
+// which may be (part of) a secret without quotation marks: that part is dropped.
 func unreadable(path string, err error) error {
-	syntax, ok := errors.AsType[*decoder.DecodeError](err)
-	if !ok {
-		return fileError(path, err)
+	content, readErr := os.ReadFile(path)
+	if readErr != nil {
+		return fileError(path, readErr)
 	}
-	row, column := syntax.Position()
-	sentence, _, _ := strings.Cut(strings.TrimPrefix(syntax.Error(), "toml: "), ": strconv.")
-	return fmt.Errorf("%s:%d:%d: not valid TOML: %s", path, row, column, sentence)
+	line := firstLineWith(content, err)
+	if syntax, ok := errors.AsType[*decoder.DecodeError](err); ok {
+		line, _ = syntax.Position()
+	}
+	sentence, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), "toml: "), ": strconv.")
+	return fmt.Errorf("parsing %s: line %d: %s", path, line, sentence)
+}
+
+// firstLineWith finds the line of a mistake for which the parser gives none, such as a key that is there
+// twice: the first one at which the file could end with the same mistake.
+func firstLineWith(content []byte, mistake error) int {
+	line, end := 0, 0
+	for part := range bytes.Lines(content) {
+		line, end = line+1, end+len(part)
+		if err := decoder.Unmarshal(content[:end], &map[string]any{}); err != nil && err.Error() == mistake.Error() {
+			break
+		}
+	}
+	return line
 }
 
 // readTable takes over the keys of a table, in the order of the alphabet.
@@ -53,11 +70,11 @@ func (d *draft) readTable(table string, values map[string]any) {
 		case isKey:
 			d.takeFromFile(k, name, value)
 		case isTable(name) && !isMap:
-			d.add("%s: %s: got %s, want a table", d.file, name, written(value))
+			d.add("%s: %s: want a table", d.file, name)
 		case isTable(name) || len(inner) > 0:
 			d.readTable(name, inner)
 		default:
-			d.add("%s: unknown key %q: remove this line%s", d.file, name, didYouMean(name, part, keyNames()))
+			d.add("%s: unknown key %q: %s", d.file, name, renameOr("remove this line", name, part, keyNames()))
 		}
 	}
 }
@@ -89,21 +106,26 @@ func (d *draft) takeFromFile(k key, name string, raw any) {
 }
 
 // checkFile reports why the content of a file cannot be read. Other than a regular file is refused, since
-// opening it might wait, and the content itself is not taken for a path.
+// opening it might wait, and the content itself is not taken for a path. What does not look like a path may be
+// a secret that stands at the wrong key, and is not shown.
 func checkFile(path string) error {
 	if strings.ContainsAny(path, "\r\n") {
 		return errors.New("want the path of a file, not its content")
 	}
+	name := path
+	if !strings.HasPrefix(path, "/") {
+		name = "the file that it names"
+	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return fileError(path, err)
+		return fileError(name, err)
 	}
 	if !info.Mode().IsRegular() {
-		return fmt.Errorf("opening %s: not a regular file", path)
+		return fmt.Errorf("opening %s: not a regular file", name)
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return fileError(path, err)
+		return fileError(name, err)
 	}
 	return f.Close()
 }

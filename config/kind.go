@@ -14,7 +14,7 @@ import (
 // converted that is not written so; in particular no number is a duration and no text a boolean.
 type kind struct {
 	want     string // what an error says is expected
-	secret   bool   // never shown in an error
+	hidden   bool   // never shown in an error: any text fits, so that it may be a secret at the wrong key
 	fromTOML func(any) (any, bool)
 	fromText func(string) (any, bool)
 }
@@ -23,6 +23,7 @@ type kind struct {
 var kinds = map[reflect.Type]kind{
 	reflect.TypeFor[string](): {
 		want:     "a string",
+		hidden:   true,
 		fromTOML: exactly[string],
 		fromText: func(s string) (any, bool) { return s, true },
 	},
@@ -48,26 +49,27 @@ var kinds = map[reflect.Type]kind{
 	},
 	reflect.TypeFor[[]string](): {
 		want:     "a list of strings",
+		hidden:   true,
 		fromTOML: list[string],
 		fromText: splitList[string],
 	},
 	reflect.TypeFor[SecretSource](): {
 		want:     "a string",
-		secret:   true,
+		hidden:   true,
 		fromTOML: ofString(parseSecret),
 		fromText: parseSecret,
 	},
 	reflect.TypeFor[[]SecretSource](): {
 		want:     "a list of strings",
-		secret:   true,
+		hidden:   true,
 		fromTOML: list[SecretSource],
 		fromText: splitList[SecretSource],
 	},
 }
 
-// mismatch says that a value does not fit. Values of secrets stay unseen.
+// mismatch says that a value does not fit.
 func (k kind) mismatch(got any, want string) error {
-	if k.secret {
+	if k.hidden {
 		return fmt.Errorf("want %s", want)
 	}
 	return fmt.Errorf("got %s, want %s", written(got), want)
@@ -82,8 +84,6 @@ func written(v any) string {
 		return "a table"
 	case []any:
 		return "a list"
-	case []string:
-		return fmt.Sprintf("%q", v)
 	default:
 		return fmt.Sprint(v)
 	}

@@ -42,12 +42,12 @@ func (s SecretSource) File() (path string, ok bool) {
 	return string(s), strings.HasPrefix(string(s), "/")
 }
 
-// Read gives the secret as it is now, without surrounding white space. It fails when the secret is empty
-// or its file cannot be read; a file that does not exist is an fs.ErrNotExist.
+// Read gives the secret as it is now, without surrounding white space. It fails when the secret is not one
+// word or its file cannot be read; a file that does not exist is an fs.ErrNotExist.
 func (s SecretSource) Read() (Secret, error) {
 	path, ok := s.File()
 	if !ok {
-		return nonEmpty(string(s), s.name())
+		return oneWord(string(s), s.name())
 	}
 	if err := checkFile(path); err != nil {
 		return "", err
@@ -56,13 +56,18 @@ func (s SecretSource) Read() (Secret, error) {
 	if err != nil {
 		return "", fileError(path, err)
 	}
-	return nonEmpty(string(content), path)
+	return oneWord(string(content), path)
 }
 
-func nonEmpty(text, name string) (Secret, error) {
+// oneWord refuses what nobody meant as a secret: nothing, or a file with more than the secret, such as a
+// second line or a byte order mark. It could not be sent in an HTTP header or typed either.
+func oneWord(text, name string) (Secret, error) {
 	text = strings.TrimSpace(text)
 	if text == "" {
 		return "", fmt.Errorf("%s is empty", name)
+	}
+	if strings.ContainsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsGraphic(r) }) {
+		return "", fmt.Errorf("%s must be one word: there is white space or an invisible character in it", name)
 	}
 	return Secret(text), nil
 }
@@ -118,13 +123,4 @@ func (s SecretSource) name() string {
 		return path
 	}
 	return "the value"
-}
-
-// oneWord refuses what cannot be sent in an HTTP header or typed as a password: white space and control
-// characters inside, as in a file with more than the secret.
-func oneWord(s Secret) error {
-	if strings.ContainsFunc(s.Reveal(), func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
-		return errors.New("must be one word: there is white space or a control character inside")
-	}
-	return nil
 }

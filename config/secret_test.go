@@ -58,7 +58,7 @@ func TestASecretIsTheValueOrTheContentOfItsFile(t *testing.T) {
 	path := write(t, "key", "\n  from-the-file \r\n")
 	for source, want := range map[SecretSource]string{
 		"plain":                "plain",
-		" plain\n":             "plain",
+		"\tplain\n":            "plain",
 		SecretSource(path):     "from-the-file",
 		"no/path/but/a/secret": "no/path/but/a/secret",
 	} {
@@ -93,6 +93,26 @@ func TestASecretThatIsEmptyOrNotThereIsAnError(t *testing.T) {
 	}
 }
 
+func TestASecretIsOneWord(t *testing.T) {
+	for name, content := range map[string]string{
+		"two lines":           "0123456789abcdef\nfedcba9876543210\n",
+		"a byte order mark":   "\ufeff0123456789abcdef",
+		"a space":             "0123456789 abcdef",
+		"a zero-width joiner": "0123456789\u200dabcdef",
+		"UTF-16":              "0\x001\x002\x003\x004\x005\x006\x007\x00",
+	} {
+		path := write(t, "secret", content)
+		want := path + " must be one word: there is white space or an invisible character in it"
+		if _, err := SecretSource(path).Read(); err == nil || err.Error() != want {
+			t.Errorf("%s: got %v, want %s", name, err, want)
+		}
+		_, _, err := Webhook{Secrets: []SecretSource{SecretSource(path)}}.ReadSecrets()
+		if got := lines(t, err); !slices.Equal(got, []string{"entry 1: " + want}) {
+			t.Errorf("%s: got %q, want it refused as a webhook secret", name, got)
+		}
+	}
+}
+
 func TestReadSecretsTellsMissingFilesFromWrongOnes(t *testing.T) {
 	first := write(t, "first", "0123456789abcdef\n")
 	later := filepath.Join(t.TempDir(), "later")
@@ -106,7 +126,7 @@ func TestReadSecretsTellsMissingFilesFromWrongOnes(t *testing.T) {
 		t.Errorf("got %q, want both secrets that are there", got)
 	}
 
-	if err := os.WriteFile(later, []byte("too short"), 0o600); err != nil {
+	if err := os.WriteFile(later, []byte("too-short"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	w.Secrets = append(w.Secrets, SecretSource(filepath.Dir(later)))
@@ -133,6 +153,12 @@ func TestNoMistakeShowsASecret(t *testing.T) {
 		"[webhook]\nsecrets = [\"" + secret + "\"]",
 		"[admin]\ntoken = \"" + secret + "\u0000\"",
 		"[admin]\ntoken = \"" + secret + "\\u0000\"",
+		"pagerduty = \"" + secret + "\"",
+		"[pagerduty]\nuser_email = \"" + secret + "\"\naccount = \"" + secret + "!\"\napi_endpoint = \"" + secret + "\"\nuser_email_annotation = [\"" + secret + "\"]",
+		"[teleport]\naddr = \"" + secret + "\"\nidentity = \"" + secret + "\"",
+		"[webhook]\nlisten = \"" + secret + "\"\npath = \"" + secret + "\"\ntls_key = \"" + secret + "\"\nclient_names = \"" + secret + "\"",
+		"[log]\noutput = \"" + secret + "\"",
+		"[pagerduty]\napi_key = \"" + secret + "\"\napi_key = \"" + secret + "\"",
 		"[pagerduty]\napi_kee = \"" + secret + "\"",
 	} {
 		_, err := Load(write(t, "pdhook.toml", content), []string{"PDHOOK_PAGERDUTY_APIKEY=" + secret, "PDHOOK_ADMIN_TOKEN=" + secret + " x"})

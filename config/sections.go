@@ -1,6 +1,8 @@
 package config
 
 import (
+	"errors"
+	"io/fs"
 	"net"
 	"net/mail"
 	"net/netip"
@@ -79,6 +81,9 @@ func (c *checker) webhook() {
 func (c *checker) admin() {
 	a := c.cfg.Admin
 	c.expect(isAddress(a.Listen, false), "admin.listen", `an address to listen on, such as "127.0.0.1:8082"`)
+	if c.sound("webhook.listen", "admin.listen") && collide(c.cfg.Webhook.Listen, a.Listen) {
+		c.reject("admin.listen", `the same address as webhook.listen, want one of its own, such as "127.0.0.1:8082"`)
+	}
 	if c.sound("admin.listen", "admin.token") && a.Token == "" && !isLoopback(a.Listen) {
 		c.reject("admin.token", "missing: needed because admin.listen (%s) is not a loopback address", a.Listen)
 	}
@@ -121,11 +126,10 @@ func (c *checker) secret(name string, source SecretSource, required bool) {
 	case source == "":
 		c.reject(name, "missing, want the secret itself, or the path of a file that holds it")
 	default:
-		secret, err := source.Read()
-		if err == nil {
-			err = oneWord(secret)
-		}
-		if err != nil {
+		_, err := source.Read()
+		if _, isFile := source.File(); isFile && errors.Is(err, fs.ErrNotExist) {
+			c.reject(name, `begins with "/" and so names a file: %w`, err)
+		} else if err != nil {
 			c.reject(name, "%w", err)
 		}
 	}
@@ -146,6 +150,14 @@ func isLoopback(address string) bool {
 	host, _, _ := net.SplitHostPort(address)
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// collide reports whether only one of two addresses can be listened on. Any free port never collides.
+func collide(a, b string) bool {
+	hostA, portA, _ := net.SplitHostPort(a)
+	hostB, portB, _ := net.SplitHostPort(b)
+	every := func(host string) bool { return host == "" || net.ParseIP(host).IsUnspecified() }
+	return portA == portB && portA != "0" && (hostA == hostB || every(hostA) || every(hostB))
 }
 
 func isEmail(s string) bool {

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// didYouMean names the known name that somebody probably meant, in brackets, or nothing. It is the one
-// that ends with the unknown name's last part, or the one that takes the fewest typing mistakes.
-func didYouMean(unknown, last string, known []string) string {
+// renameOr advises to take the known name that somebody probably meant, else to remove what is unknown. It is
+// the one that ends with the unknown name's last part, or the one that takes the fewest typing mistakes.
+func renameOr(remove, unknown, last string, known []string) string {
 	best, least := "", max(2, len(unknown)/5)+1
 	for _, name := range known {
 		distance := typos(strings.ToLower(unknown), strings.ToLower(name))
@@ -19,9 +19,9 @@ func didYouMean(unknown, last string, known []string) string {
 		}
 	}
 	if best == "" {
-		return ""
+		return remove
 	}
-	return fmt.Sprintf(" (did you mean %q?)", best)
+	return fmt.Sprintf("rename it to %q", best)
 }
 
 // typos counts the letters to insert, delete or replace to get from a to b (Levenshtein).

@@ -26,11 +26,15 @@ func healthCommand() *cobra.Command {
 	configFile := configFlag(cmd)
 	addr := cmd.Flags().String("addr", "", "`address` of the running service (default admin.listen of the configuration)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		address := *addr
-		if address == "" {
-			address = config.AdminListen(configPath(*configFile), os.Environ())
+		if *addr != "" {
+			return askReadiness(cmd.Context(), *addr)
 		}
-		return askReadiness(cmd.Context(), address)
+		if *configFile != "" {
+			if _, err := os.Stat(*configFile); err != nil {
+				return fmt.Errorf("reading the configuration: %w", err)
+			}
+		}
+		return askReadiness(cmd.Context(), config.AdminListen(configPath(*configFile), os.Environ()))
 	}
 	return cmd
 }

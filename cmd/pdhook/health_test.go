@@ -69,6 +69,14 @@ func TestHealthFindsTheAddressInAConfigurationWithMistakes(t *testing.T) {
 	}
 }
 
+func TestHealthNamesAConfigurationThatIsNotThere(t *testing.T) {
+	t.Setenv("PDHOOK_ADMIN_LISTEN", serving(t, 200, ""))
+	code, stderr := health(t, "--config", "/nowhere/pdhook.toml")
+	if want := "pdhook: reading the configuration: stat /nowhere/pdhook.toml: no such file or directory\n"; code != 1 || stderr != want {
+		t.Errorf("got %d %q, want 1 %q", code, stderr, want)
+	}
+}
+
 func TestHealthGivesUpOnAServiceThatDoesNotAnswer(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -67,7 +67,7 @@ func (l *logging) open(output string) (io.Writer, *os.File, error) {
 	}
 	file, err := os.OpenFile(output, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
 	if err != nil {
-		return nil, nil, fmt.Errorf("log.output: %w", err)
+		return nil, nil, fmt.Errorf("log.output: opening the log (does its folder exist, and may this user write there?): %w", err)
 	}
 	return file, file, nil
 }

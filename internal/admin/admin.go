@@ -91,8 +91,8 @@ func guard(token func() string, next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		want := token()
 		_, given, basic := r.BasicAuth()
-		if !basic {
-			given = strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if scheme, bearer, _ := strings.Cut(r.Header.Get("Authorization"), " "); !basic && strings.EqualFold(scheme, "Bearer") {
+			given = strings.TrimSpace(bearer)
 		}
 		if want != "" && !equal(given, want) {
 			w.Header().Set("WWW-Authenticate", `Basic realm="pdhook"`)

@@ -101,6 +101,9 @@ func TestOnlyStatusAsksForTheToken(t *testing.T) {
 		{"bearer", "/status", bearer("sesame"), 200},
 		{"wrong bearer", "/status", bearer("sesam"), 401},
 		{"empty bearer", "/status", bearer(""), 401},
+		{"bearer in lower case", "/status", func(r *http.Request) { r.Header.Set("Authorization", "bearer  sesame") }, 200},
+		{"token without a scheme", "/status", func(r *http.Request) { r.Header.Set("Authorization", "sesame") }, 401},
+		{"token of another scheme", "/status", func(r *http.Request) { r.Header.Set("Authorization", "Digest sesame") }, 401},
 		{"password, any user", "/status", func(r *http.Request) { r.SetBasicAuth("anybody", "sesame") }, 200},
 		{"wrong password", "/status", func(r *http.Request) { r.SetBasicAuth("sesame", "wrong") }, 401},
 	} {

@@ -41,6 +41,7 @@ type App struct {
 	reread  func() (*config.Config, error)
 
 	reloading sync.Mutex
+	started   *config.Config // what cannot change while running is still as it says
 	current   atomic.Pointer[config.Config]
 	secrets   *secrets
 
@@ -69,7 +70,7 @@ const (
 
 // New builds the service and binds its ports. An error names what the operator has to mend.
 func New(cfg Config) (*App, error) {
-	a := &App{log: cfg.Log, version: cfg.Version, reread: cfg.Reload}
+	a := &App{log: cfg.Log, version: cfg.Version, reread: cfg.Reload, started: cfg.Config}
 	a.current.Store(cfg.Config)
 	var err error
 	if a.secrets, err = readSecrets(cfg.Config, cfg.Log); err != nil {
@@ -96,7 +97,13 @@ func (a *App) connect(c *config.Config) error {
 		Refresh: c.Teleport.RefreshIdentity, RefreshInterval: c.Teleport.RefreshIdentityInterval,
 		Log: a.log,
 	})
-	return err
+	if err == nil {
+		return nil
+	}
+	if c.Teleport.Identity == "" {
+		return fmt.Errorf("teleport.client_crt, teleport.client_key and teleport.root_cas: %w", err)
+	}
+	return fmt.Errorf("teleport.identity: %w", err)
 }
 
 // assemble introduces the parts to each other and binds the ports.
@@ -125,20 +132,17 @@ func (a *App) assemble(c *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("webhook.path: %w", err)
 	}
-	a.webhooks, err = listen.New(listen.Config{Addr: c.Webhook.Listen, Handler: a.handler, TLS: tlsOf(c, metrics), DrainTimeout: drainGrace, Log: a.log})
+	a.webhooks, err = listen.New(listen.Config{Section: "webhook", Addr: c.Webhook.Listen, Handler: a.handler, TLS: tlsOf(c, metrics), DrainTimeout: drainGrace, Log: a.log})
 	if err != nil {
-		return fmt.Errorf("webhook endpoint: %w", err)
+		return err
 	}
 	a.admin, err = listen.New(listen.Config{
-		Addr: c.Admin.Listen, DrainTimeout: drainGrace, Log: a.log,
+		Section: "admin", Addr: c.Admin.Listen, DrainTimeout: drainGrace, Log: a.log,
 		Handler: admin.NewHandler(admin.Config{
 			Listen: c.Admin.Listen, Token: a.secrets.token, Ready: a.handler.Ready, Status: a.status, Metrics: metrics.Handler(),
 		}),
 	})
-	if err != nil {
-		return fmt.Errorf("admin endpoint: %w", err)
-	}
-	return nil
+	return err
 }
 
 func tlsOf(c *config.Config, metrics *admin.Metrics) *listen.TLS {
@@ -158,7 +162,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.log.Info("pdhook is starting", "version", a.version, "webhooks", a.webhooks.Addr().String(),
 		"admin", a.admin.Addr().String(), "teleport", a.current.Load().Teleport.Addr)
 	err := runInOrder(ctx,
-		stage{a.stopTaking, a.watcher.Run, a.dispatcher.Run, a.poller.Run, a.secrets.Run},
+		stage{a.stopTaking, readiness{a.handler.Ready, a.log}.Run, a.watcher.Run, a.dispatcher.Run, a.poller.Run, a.secrets.Run},
 		stage{a.runQueue},
 		stage{a.webhooks.Run, a.admin.Run, a.teleport.Run, a.pagerduty.Run},
 		stage{a.store.Run},

@@ -27,8 +27,7 @@ func (a *App) Reload(ctx context.Context) {
 	if err := a.webhooks.Reload(); err != nil {
 		a.log.Error("The new certificate is refused, the old one stays", "error", err)
 	}
-	running := a.current.Load()
-	if names := config.Restart(running, next); len(names) > 0 {
+	if names := config.Restart(a.started, next); len(names) > 0 {
 		a.log.Warn("Some changes take effect only after a restart", "keys", strings.Join(names, ", "))
 	}
 	a.current.Store(next)

@@ -4,28 +4,29 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/pdhook/pdhook/config"
 )
 
-// lookForSecrets is how often webhook secrets whose file is not there yet are looked for.
+// lookForSecrets is how often webhook secrets that could not be read are looked for.
 const lookForSecrets = 3 * time.Second
 
 // secrets holds the values behind api_key, webhook.secrets and admin.token, as last read.
 type secrets struct {
 	log *slog.Logger
 
-	mu      sync.Mutex
-	cfg     *config.Config
-	values  secretValues
-	missing []string // files of webhook secrets that are not there yet
+	mu     sync.Mutex
+	cfg    *config.Config
+	values secretValues
 }
 
 type secretValues struct {
 	key, token string
 	webhook    [][]byte
+	others     error // why there may be more webhook secrets; nil when all are read
 }
 
 // readSecrets reads all secrets. A missing file of a webhook secret is no error: it is looked for until it
@@ -54,16 +55,22 @@ func (s *secrets) reload(c *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("webhook.secrets: %w", err)
 	}
-	for _, file := range missing {
-		s.log.Warn("The file of a webhook secret is not there yet; webhooks signed with it are refused until it is", "file", file)
-	}
+	values.others = notThere(missing)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.cfg, s.values, s.missing = c, values, missing
+	s.cfg, s.values = c, values
 	return nil
 }
 
-// Run looks for secrets whose file is not there yet.
+// notThere is the reason to be not ready while files of webhook secrets are missing.
+func notThere(files []string) error {
+	if len(files) == 0 {
+		return nil
+	}
+	return fmt.Errorf(`webhook.secrets: what begins with "/" names a file, and is not there yet: %s`, strings.Join(files, ", "))
+}
+
+// Run looks for secrets that could not be read.
 func (s *secrets) Run(ctx context.Context) error {
 	ticker := time.NewTicker(lookForSecrets)
 	defer ticker.Stop()
@@ -80,15 +87,19 @@ func (s *secrets) Run(ctx context.Context) error {
 func (s *secrets) look() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.missing) == 0 {
+	if s.values.others == nil {
 		return
 	}
 	found, missing, err := s.cfg.Webhook.ReadSecrets()
-	if err != nil || len(missing) == len(s.missing) {
-		return // a file that is being written is complete at the next look
+	if err != nil { // those that are loaded stay; a file that is being written is complete at the next look
+		s.values.others = fmt.Errorf("webhook.secrets: %w", err)
+		return
 	}
-	s.values.webhook, s.missing = found, missing
-	s.log.Info("A webhook secret is loaded", "secrets", len(found), "missing", len(missing))
+	before := s.values.others.Error()
+	s.values.webhook, s.values.others = found, notThere(missing)
+	if s.values.others == nil || s.values.others.Error() != before {
+		s.log.Info("A webhook secret is loaded", "secrets", len(found), "missing", len(missing))
+	}
 }
 
 func (s *secrets) now() secretValues {
@@ -97,6 +108,10 @@ func (s *secrets) now() secretValues {
 	return s.values
 }
 
-func (s *secrets) key() string       { return s.now().key }
-func (s *secrets) token() string     { return s.now().token }
-func (s *secrets) webhook() [][]byte { return s.now().webhook }
+func (s *secrets) key() string   { return s.now().key }
+func (s *secrets) token() string { return s.now().token }
+
+func (s *secrets) webhook() (loaded [][]byte, others error) {
+	v := s.now()
+	return v.webhook, v.others
+}

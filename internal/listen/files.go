@@ -58,16 +58,16 @@ func (f *files) reload() error {
 	defer f.reading.Unlock()
 	cert, err := os.ReadFile(f.names.CertFile)
 	if err != nil {
-		return fmt.Errorf("reading the TLS certificate (does the file exist, and may this user read it?): %w", err)
+		return fmt.Errorf("tls_cert: reading the certificate (does the file exist, and may this user read it?): %w", err)
 	}
 	key, err := os.ReadFile(f.names.KeyFile)
 	if err != nil {
-		return fmt.Errorf("reading the TLS key (does the file exist, and may this user read it?): %w", err)
+		return fmt.Errorf("tls_key: reading the key (does the file exist, and may this user read it?): %w", err)
 	}
 	var ca []byte
 	if f.clients != nil {
 		if ca, err = os.ReadFile(f.names.ClientCA); err != nil {
-			return fmt.Errorf("reading the authorities of client certificates (does the file exist, and may this user read it?): %w", err)
+			return fmt.Errorf("client_ca: reading the authorities of client certificates (does the file exist, and may this user read it?): %w", err)
 		}
 	}
 	content := sha256.Sum256(bytes.Join([][]byte{cert, key, ca}, []byte{0}))
@@ -91,7 +91,7 @@ func (f *files) reload() error {
 func (f *files) parse(cert, key, ca []byte) (*tls.Config, error) {
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
-		return nil, fmt.Errorf("certificate %s and key %s do not form a pair (both PEM, the server's own certificate first): %w",
+		return nil, fmt.Errorf("tls_cert %s and tls_key %s do not form a pair (both PEM, the server's own certificate first): %w",
 			f.names.CertFile, f.names.KeyFile, err)
 	}
 	config := baseTLS()
@@ -101,7 +101,7 @@ func (f *files) parse(cert, key, ca []byte) (*tls.Config, error) {
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(ca) {
-		return nil, fmt.Errorf("%s holds no certificate in PEM of an authority for client certificates", f.names.ClientCA)
+		return nil, fmt.Errorf("client_ca %s holds no certificate in PEM of an authority for client certificates", f.names.ClientCA)
 	}
 	f.clients.configure(config, roots)
 	return config, nil

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -186,16 +187,17 @@ func TestDefaultLimitsAreThoseOfTheContract(t *testing.T) {
 }
 
 func TestConnectionsAreBounded(t *testing.T) {
-	s, _ := start(t, Config{MaxConns: 1}, nil)
+	entered, finish := make(chan struct{}, 2), make(chan struct{})
+	handler := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { entered <- struct{}{}; <-finish })
+	s, _ := start(t, Config{MaxConns: 1, Handler: handler}, nil)
 	first, err := net.Dial("tcp", s.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer first.Close()
 	ask := func(conn net.Conn) { _, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: h\r\n\r\n") }
 	ask(first)
-	if _, err := http.ReadResponse(bufio.NewReader(first), nil); err != nil {
-		t.Fatal(err)
-	}
+	<-entered
 	second, err := net.Dial("tcp", s.Addr().String()) // the kernel takes it
 	if err != nil {
 		t.Fatal(err)
@@ -206,17 +208,49 @@ func TestConnectionsAreBounded(t *testing.T) {
 	if _, err := second.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatalf("second connection: got %v, want it to wait", err)
 	}
-	_ = first.Close()
+	close(finish)
 	_ = second.SetReadDeadline(time.Now().Add(10 * time.Second))
 	if _, err := second.Read(make([]byte, 1)); err != nil {
 		t.Errorf("second connection after the first: %v", err)
 	}
 }
 
+func TestIdleConnectionsKeepNobodyOut(t *testing.T) {
+	s, _ := start(t, Config{MaxConns: 4}, nil)
+	for range 12 { // three times as many as there are places, each kept open by its client
+		conn, err := net.Dial("tcp", s.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatalf("a client was kept out: %v", err)
+		}
+		_ = answer.Body.Close()
+	}
+}
+
+func TestConnectionsAreKeptAgainOnceTheCrowdIsGone(t *testing.T) {
+	var kept []bool
+	c := &crowd{most: 1, keepAlive: func(on bool) { kept = append(kept, on) }}
+	for _, state := range []http.ConnState{
+		http.StateNew, http.StateActive, http.StateNew, http.StateIdle, http.StateNew,
+		http.StateClosed, http.StateClosed, http.StateClosed, http.StateNew, http.StateNew,
+	} {
+		c.count(nil, state)
+	}
+	if want := []bool{false, true, false}; !slices.Equal(kept, want) {
+		t.Errorf("got %v, want %v", kept, want)
+	}
+}
+
 func TestPortInUseIsAnErrorThatNamesIt(t *testing.T) {
 	s, _ := start(t, Config{}, nil)
-	_, err := New(Config{Addr: s.Addr().String(), Handler: hello, Log: slog.New(slog.DiscardHandler)})
-	if err == nil || !strings.Contains(err.Error(), s.Addr().String()) || !strings.Contains(err.Error(), "choose another address") {
+	_, err := New(Config{Section: "admin", Addr: s.Addr().String(), Handler: hello, Log: slog.New(slog.DiscardHandler)})
+	if err == nil || !strings.HasPrefix(err.Error(), "admin.listen: ") || !strings.Contains(err.Error(), s.Addr().String()) || !strings.Contains(err.Error(), "choose another address") {
 		t.Errorf("got %v, want the address and the way out", err)
 	}
 }
@@ -228,21 +262,21 @@ func TestFilesThatCannotBeUsedAreErrorsThatNameThem(t *testing.T) {
 	write(t, rubbish, []byte("no PEM"))
 	names := []string{"webhooks.example.com"}
 	for name, tt := range map[string]struct {
-		tls  TLS
-		want string
+		tls       TLS
+		key, want string
 	}{
-		"no certificate":     {TLS{CertFile: "/nowhere/tls.crt", KeyFile: good.KeyFile}, "/nowhere/tls.crt"},
-		"no key":             {TLS{CertFile: good.CertFile, KeyFile: "/nowhere/tls.key"}, "/nowhere/tls.key"},
-		"key of another":     {TLS{CertFile: good.CertFile, KeyFile: other.KeyFile}, other.KeyFile},
-		"rubbish":            {TLS{CertFile: rubbish, KeyFile: good.KeyFile}, rubbish},
-		"no authority":       {TLS{CertFile: good.CertFile, KeyFile: good.KeyFile, ClientCA: "/nowhere/ca.pem", ClientNames: names}, "/nowhere/ca.pem"},
-		"rubbish authority":  {TLS{CertFile: good.CertFile, KeyFile: good.KeyFile, ClientCA: rubbish, ClientNames: names}, rubbish},
-		"no names":           {TLS{CertFile: good.CertFile, KeyFile: good.KeyFile, ClientCA: good.CertFile}, "client_names"},
-		"unknown way to ask": {TLS{CertFile: good.CertFile, KeyFile: good.KeyFile, ClientCA: good.CertFile, ClientNames: names, ClientAuth: "maybe"}, "maybe"},
+		"no certificate":     {TLS{CertFile: "/nowhere/tls.crt", KeyFile: good.KeyFile}, "tls_cert", "/nowhere/tls.crt"},
+		"no key":             {TLS{CertFile: good.CertFile, KeyFile: "/nowhere/tls.key"}, "tls_key", "/nowhere/tls.key"},
+		"key of another":     {TLS{CertFile: good.CertFile, KeyFile: other.KeyFile}, "tls_cert", "tls_key " + other.KeyFile},
+		"rubbish":            {TLS{CertFile: rubbish, KeyFile: good.KeyFile}, "tls_cert", rubbish},
+		"no authority":       {TLS{CertFile: good.CertFile, KeyFile: good.KeyFile, ClientCA: "/nowhere/ca.pem", ClientNames: names}, "client_ca", "/nowhere/ca.pem"},
+		"rubbish authority":  {TLS{CertFile: good.CertFile, KeyFile: good.KeyFile, ClientCA: rubbish, ClientNames: names}, "client_ca", rubbish},
+		"no names":           {TLS{CertFile: good.CertFile, KeyFile: good.KeyFile, ClientCA: good.CertFile}, "client_names", "empty"},
+		"unknown way to ask": {TLS{CertFile: good.CertFile, KeyFile: good.KeyFile, ClientCA: good.CertFile, ClientNames: names, ClientAuth: "maybe"}, "client_auth", "maybe"},
 	} {
-		_, err := New(Config{Addr: "127.0.0.1:0", Handler: hello, TLS: &tt.tls, Log: slog.New(slog.DiscardHandler)})
-		if err == nil || !strings.Contains(err.Error(), tt.want) {
-			t.Errorf("%s: got %v, want an error with %q", name, err, tt.want)
+		_, err := New(Config{Section: "webhook", Addr: "127.0.0.1:0", Handler: hello, TLS: &tt.tls, Log: slog.New(slog.DiscardHandler)})
+		if err == nil || !strings.HasPrefix(err.Error(), "webhook."+tt.key) || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got %v, want an error of webhook.%s with %q", name, err, tt.key, tt.want)
 		}
 	}
 }

@@ -19,12 +19,13 @@ import (
 
 // Config is what a Server needs.
 type Config struct {
+	Section string       // of the configuration, for errors: "webhook" makes them name webhook.listen
 	Addr    string       // required, e.g. ":8081"
 	Handler http.Handler // required
 	TLS     *TLS         // nil: plain HTTP, for loopback or behind an ingress that ends TLS
 
-	// MaxConns bounds the connections that are open at once; further ones wait in the kernel's backlog.
-	// Default 2048.
+	// MaxConns bounds the connections that are open at once; further ones wait in the kernel's backlog. While
+	// more than half are open, none is kept for a further request. Default 2048.
 	MaxConns int
 
 	// DrainTimeout is how long requests may take to finish after the context ended. Default 15 s.
@@ -60,15 +61,18 @@ func New(cfg Config) (*Server, error) {
 	if cfg.TLS != nil {
 		var err error
 		if s.files, err = newFiles(*cfg.TLS, cfg.Log); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s.%w", cfg.Section, err)
 		}
 	}
 	listener, err := net.Listen("tcp", cfg.Addr)
 	if err != nil {
-		return nil, fmt.Errorf("listening on %q (is another process using the port, or does the port need a privilege? choose another address): %w", cfg.Addr, err)
+		return nil, fmt.Errorf("%s.listen: listening on %q (is another process using the port, or does the port need a privilege? choose another address): %w",
+			cfg.Section, cfg.Addr, err)
 	}
-	s.listener = netutil.LimitListener(listener, cmp.Or(cfg.MaxConns, 2048))
+	conns := cmp.Or(cfg.MaxConns, 2048)
+	s.listener = netutil.LimitListener(listener, conns)
 	s.http = newHTTPServer(cfg)
+	s.http.ConnState = (&crowd{most: conns / 2, keepAlive: s.http.SetKeepAlivesEnabled}).count
 	return s, nil
 }
 

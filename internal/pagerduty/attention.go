@@ -19,42 +19,59 @@ const (
 // it works. What is wrong is logged once, and again when its text changes. Only the end of ctx ends it.
 func (c *Client) Run(ctx context.Context) error {
 	said, pause := "", firstCheck
-	for {
+	for ctx.Err() == nil {
 		err := c.check(ctx)
 		switch {
-		case ctx.Err() != nil:
-			return nil
 		case err == nil:
 			if said != "" {
 				c.log.Info("PagerDuty does what it is asked again")
+				c.recovered()
 			}
 			said, pause = "", firstCheck
 			c.untilTrouble(ctx)
 			continue
-		case access.NotBefore(err).IsZero() && err.Error() != said: // the rate limit is nobody's trouble
+		case ctx.Err() == nil && access.NotBefore(err).IsZero() && err.Error() != said: // the rate limit is nobody's trouble
 			said = err.Error()
 			c.log.Error("PagerDuty needs attention", "error", err, "endpoint", c.endpoint, "hint", wayOut(err))
 		}
 		sleep(ctx, pause)
 		pause = min(2*pause, lastCheck)
 	}
+	return nil
 }
 
-// check is a question whose answer shows that endpoint, key and user_email are right.
+// check is a question whose answer shows that endpoint, key, user_email and account are right.
 func (c *Client) check(ctx context.Context) error {
-	_, err := c.User(WithPriority(ctx, Background), c.from)
+	user, err := c.User(WithPriority(ctx, Background), c.from)
 	if errors.Is(err, access.ErrNotFound) {
 		err = fmt.Errorf("pagerduty.user_email: %w", err)
 	}
-	if err != nil && ctx.Err() == nil {
+	if err == nil {
+		return c.otherAccount(user.Account)
+	}
+	if ctx.Err() == nil {
 		c.health.ended(err)
 	}
 	return err
 }
 
+// errOtherAccount says that approvals stop because of Config.Account.
+var errOtherAccount = errors.New("nobody is approved")
+
+// otherAccount holds the account that PagerDuty showed against the one that it should be.
+func (c *Client) otherAccount(shown string) error {
+	want := c.account()
+	if want == "" || shown == "" || shown == want {
+		return nil
+	}
+	return fmt.Errorf("pagerduty.account is %q, but the key of pagerduty.api_key belongs to account %q: %w", want, shown, errOtherAccount)
+}
+
 // wayOut says what an operator can do about a failed check.
 func wayOut(err error) string {
 	switch {
+	case errors.Is(err, errOtherAccount):
+		return "correct pagerduty.account, or put a key of that account where pagerduty.api_key says, then send SIGHUP"
 	case errors.Is(err, access.ErrNotFound):
 		return "set pagerduty.user_email to the login e-mail of a PagerDuty user"
 	case access.IsPermanent(err):
@@ -63,11 +80,11 @@ func wayOut(err error) string {
 	return "check that pagerduty.api_endpoint is right and can be reached from here; it is tried again"
 }
 
-// untilTrouble returns when a call has failed, without asking PagerDuty.
+// untilTrouble returns when a call has failed or showed another account, without asking PagerDuty.
 func (c *Client) untilTrouble(ctx context.Context) {
 	for {
 		sleep(ctx, lastCheck)
-		if s := c.health.snapshot(); ctx.Err() != nil || s.LastError != "" || !s.Reachable {
+		if s := c.Status(); ctx.Err() != nil || s.LastError != "" || !s.Reachable {
 			return
 		}
 	}

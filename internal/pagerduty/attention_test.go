@@ -50,9 +50,15 @@ func (s *stage) next(now respond) (log string, calls int) {
 // minutes, and gives the log and the number of calls of each.
 func attended(t *testing.T, ways ...respond) (logs []string, calls []int) {
 	t.Helper()
+	return attendedWith(t, Config{}, ways...)
+}
+
+func attendedWith(t *testing.T, cfg Config, ways ...respond) (logs []string, calls []int) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := &stage{now: ways[0]}
-		c := newClient(t, Config{Endpoint: "https://api.pagerduty.example", Log: slog.New(slog.NewTextHandler(s, nil)), Transport: s})
+		cfg.Endpoint, cfg.Log, cfg.Transport = "https://api.pagerduty.example", slog.New(slog.NewTextHandler(s, nil)), s
+		c := newClient(t, cfg)
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- c.Run(ctx) }()
@@ -111,6 +117,65 @@ func TestRunTellsEachTroubleOnceWithTheWayOut(t *testing.T) {
 			}
 			if !strings.Contains(logs[1], "level=INFO") || strings.Contains(logs[1], "ERROR") {
 				t.Errorf("got log %q after it was mended, want that it works again", logs[1])
+			}
+		})
+	}
+}
+
+// of is the answer of an account that knows the user.
+func of(account string) respond {
+	user := userObject("PBOT", testFrom)
+	user["html_url"] = "https://" + account + ".pagerduty.com/users/PBOT"
+	return answers(200, encode(object{"users": []object{user}, "limit": 100, "offset": 0, "more": false}))
+}
+
+func TestRunTellsOnceThatTheKeyBelongsToAnotherAccount(t *testing.T) {
+	cfg := Config{Account: func() string { return "acme" }}
+	logs, _ := attendedWith(t, cfg, of("other"), of("acme"))
+	for _, part := range []string{"level=ERROR", `\"acme\"`, `\"other\"`, "pagerduty.account", "pagerduty.api_key", "SIGHUP"} {
+		if !strings.Contains(logs[0], part) {
+			t.Errorf("got log %q, want %q in it", logs[0], part)
+		}
+	}
+	if n := strings.Count(logs[0], "\n"); n != 1 {
+		t.Errorf("got %d lines, want 1:\n%s", n, logs[0])
+	}
+	if !strings.Contains(logs[1], "level=INFO") {
+		t.Errorf("got log %q with a key of the right account, want that it works again", logs[1])
+	}
+}
+
+func TestStatusShowsThatTheKeyBelongsToAnotherAccount(t *testing.T) {
+	account := ""
+	respond := of("other")
+	c := newClient(t, Config{Endpoint: "https://api.pagerduty.example", Account: func() string { return account }, Transport: wire(respond)})
+	if _, err := c.User(t.Context(), testFrom); err != nil {
+		t.Fatal(err)
+	}
+	for want, wrong := range map[string]bool{"": false, "other": false, "acme": true} {
+		account = want
+		if got := c.Status().LastError; strings.Contains(got, "pagerduty.account") != wrong {
+			t.Errorf("account %q: got last error %q", want, got)
+		}
+	}
+}
+
+func TestRunTellsTheEndOfTroubleAndOnlyThat(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		ways []respond
+		want int
+	}{
+		{"all is well", []respond{answers(200, knownUser)}, 0},
+		{"trouble stays", []respond{answers(401, "")}, 0},
+		{"trouble ends", []respond{answers(401, ""), answers(200, knownUser)}, 1},
+		{"one trouble after the other", []respond{answers(401, ""), answers(503, ""), answers(200, knownUser)}, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := 0
+			attendedWith(t, Config{Recovered: func() { got++ }}, tt.ways...)
+			if got != tt.want {
+				t.Errorf("got told %d times, want %d", got, tt.want)
 			}
 		})
 	}

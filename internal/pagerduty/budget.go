@@ -39,7 +39,6 @@ type budget struct {
 	mu      sync.Mutex
 	general window
 	own     map[string]*window // of limited routes
-	pause   time.Duration      // the latest one after a 429 without headers
 }
 
 // window is one rate limit as last seen.
@@ -48,7 +47,8 @@ type window struct {
 	remaining int // by our own count between answers
 	inFlight  int // sent and not answered
 	reset     time.Time
-	shut      time.Time // after a 429: nothing is sent before
+	shut      time.Time     // after a 429: nothing is sent before
+	pause     time.Duration // the latest one after a 429 without headers
 }
 
 func newBudget(now func() time.Time) *budget {
@@ -94,24 +94,21 @@ func (b *budget) answered(route string, status int, h http.Header) {
 	defer b.mu.Unlock()
 	b.end(route)
 	now := b.now()
-	refused := status == http.StatusTooManyRequests
-	limit, remaining, reset, shown := readRateLimit(h)
-	if shown {
-		w := b.meant(route, limit)
-		w.limit, w.remaining, w.reset = limit, remaining-w.inFlight, now.Add(reset)
-		if refused {
-			w.shut = now.Add(max(reset, firstPause))
-			if b.general.limit == 0 { // whether it was the general limit is not known
-				b.general.shut = w.shut
-			}
-		}
+	windows := b.windows(route)
+	seen, shown := readRateLimit(h)
+	if status == http.StatusTooManyRequests {
+		// The narrowest window only: a refused notification must not hold up approvals. Should the general
+		// limit be used up, the next call finds out.
+		windows[len(windows)-1].refused(seen, shown, now)
+		return
 	}
-	switch {
-	case refused && !shown && !b.general.shut.After(now): // else another call of the same moment got it
-		b.pause = min(max(2*b.pause, firstPause), longestPause)
-		b.general.shut = now.Add(b.pause)
-	case !refused && status < 500:
-		b.pause = 0
+	if shown {
+		b.meant(route, seen.limit).show(seen, now)
+	}
+	if status < 500 {
+		for _, w := range windows {
+			w.pause = 0
+		}
 	}
 }
 
@@ -134,7 +131,7 @@ func (b *budget) shown() (limit, remaining int, reset time.Time) {
 	return b.general.limit, max(b.general.remaining, 0), b.general.reset
 }
 
-// windows are the limits that a call counts against.
+// windows are the limits that a call counts against, the narrowest last.
 func (b *budget) windows(route string) []*window {
 	if !limited(route) {
 		return []*window{&b.general}
@@ -178,24 +175,47 @@ func (w *window) refuses(p Priority, now time.Time) time.Time {
 	return time.Time{}
 }
 
-func readRateLimit(h http.Header) (limit, remaining int, reset time.Duration, ok bool) {
+// show takes over what an answer shows; PagerDuty had not seen the calls in flight.
+func (w *window) show(seen rateLimit, now time.Time) {
+	w.limit, w.remaining, w.reset = seen.limit, seen.remaining-w.inFlight, now.Add(seen.reset)
+}
+
+// refused shuts the window after a 429: until the reset that it shows, else longer each time.
+func (w *window) refused(seen rateLimit, shown bool, now time.Time) {
+	switch {
+	case shown:
+		w.show(seen, now)
+		w.shut = now.Add(max(seen.reset, firstPause))
+	case !w.shut.After(now): // else another call of the same moment got it
+		w.pause = min(max(2*w.pause, firstPause), longestPause)
+		w.shut = now.Add(w.pause)
+	}
+}
+
+// rateLimit is what the headers of an answer show.
+type rateLimit struct {
+	limit, remaining int
+	reset            time.Duration // from now
+}
+
+func readRateLimit(h http.Header) (rateLimit, bool) {
 	limit, err := strconv.Atoi(h.Get("ratelimit-limit"))
 	if err != nil || limit < 1 {
-		return 0, 0, 0, false
+		return rateLimit{}, false
 	}
-	remaining, err = strconv.Atoi(h.Get("ratelimit-remaining"))
+	remaining, err := strconv.Atoi(h.Get("ratelimit-remaining"))
 	if err != nil {
-		return 0, 0, 0, false
+		return rateLimit{}, false
 	}
 	seconds, err := strconv.Atoi(h.Get("ratelimit-reset"))
 	if err != nil || seconds < 0 {
-		return 0, 0, 0, false
+		return rateLimit{}, false
 	}
-	reset = longestReset
+	reset := longestReset
 	if seconds < int(longestReset/time.Second) {
 		reset = time.Duration(seconds) * time.Second
 	}
-	return limit, remaining, reset, true
+	return rateLimit{limit, remaining, reset}, true
 }
 
 func later(a, b time.Time) time.Time {

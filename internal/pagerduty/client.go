@@ -28,6 +28,8 @@ type Config struct {
 	Endpoint  string                       // required: https://api.pagerduty.com or https://api.eu.pagerduty.com; plain http only to loopback
 	From      string                       // required: login e-mail of the user in whose name incidents and notes are written
 	Key       func() string                // required: the API key as of now; asked for each call, so that it can be replaced
+	Account   func() string                // the subdomain of the account that the key must belong to, as of now; default: any. Run tells of another
+	Recovered func()                       // called by Run when trouble that it told of has ended; may be nil
 	Observe   func(route string, code int) // called after each attempt with the route's template and the HTTP status, 0: no answer; may be nil
 	Log       *slog.Logger                 // default: discarded
 	Transport http.RoundTripper            // default: http.DefaultTransport with shorter timeouts
@@ -37,17 +39,19 @@ type Config struct {
 
 // Client speaks to one PagerDuty account. It may be used by several goroutines at once.
 type Client struct {
-	endpoint string
-	from     string
-	key      func() string
-	log      *slog.Logger
-	now      func() time.Time
-	http     *http.Client
-	api      *pagerduty.Client
-	repeat   *repeater
-	budget   *budget
-	health   *health
-	bot      bot
+	endpoint  string
+	from      string
+	key       func() string
+	account   func() string
+	recovered func()
+	log       *slog.Logger
+	now       func() time.Time
+	http      *http.Client
+	api       *pagerduty.Client
+	repeat    *repeater
+	budget    *budget
+	health    *health
+	bot       bot
 }
 
 // New checks cfg and makes a client. It calls nobody.
@@ -61,6 +65,12 @@ func New(cfg Config) (*Client, error) {
 	}
 	if cfg.Key == nil {
 		return nil, errors.New("pagerduty.api_key is missing")
+	}
+	if cfg.Account == nil {
+		cfg.Account = func() string { return "" }
+	}
+	if cfg.Recovered == nil {
+		cfg.Recovered = func() {}
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -76,14 +86,16 @@ func New(cfg Config) (*Client, error) {
 	}
 
 	c := &Client{
-		endpoint: endpoint,
-		from:     cfg.From,
-		key:      cfg.Key,
-		log:      cfg.Log,
-		now:      cfg.now,
-		budget:   newBudget(cfg.now),
-		health:   &health{},
-		bot:      newBot(),
+		endpoint:  endpoint,
+		from:      cfg.From,
+		key:       cfg.Key,
+		account:   cfg.Account,
+		recovered: cfg.Recovered,
+		log:       cfg.Log,
+		now:       cfg.now,
+		budget:    newBudget(cfg.now),
+		health:    &health{},
+		bot:       newBot(),
 	}
 	c.repeat = newRepeater(&transport{
 		next:    cfg.Transport,
@@ -113,6 +125,9 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 func (c *Client) Status() Status {
 	s := c.health.snapshot()
 	s.Limit, s.Remaining, s.Reset = c.budget.shown()
+	if err := c.otherAccount(s.Account); err != nil && s.LastError == "" {
+		s.LastError = err.Error()
+	}
 	return s
 }
 

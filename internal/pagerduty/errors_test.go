@@ -56,7 +56,7 @@ func TestEachErrorAnswerHasItsClassAndNamesWhatToMend(t *testing.T) {
 				t.Errorf("got class %d, unclear %t, want class %d, unclear %t: %v", f.Class, f.Unclear, tt.class, tt.unclear, err)
 			}
 			for _, sentinel := range []error{access.ErrDuplicateKey, access.ErrDenied, access.ErrNotFound} {
-				if got, want := errors.Is(err, sentinel), sentinel == tt.is; got != want {
+				if got, want := errors.Is(err, sentinel), errors.Is(sentinel, tt.is); got != want {
 					t.Errorf("got errors.Is(%v) %t, want %t: %v", sentinel, got, want, err)
 				}
 			}

@@ -3,6 +3,7 @@ package pagerduty
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -165,15 +166,8 @@ func failure(t *testing.T, err error) *access.Failure {
 	if err == nil {
 		t.Fatal("got no error, want one")
 	}
-	for e := err; e != nil; {
-		if f, ok := e.(*access.Failure); ok {
-			return f
-		}
-		u, ok := e.(interface{ Unwrap() error })
-		if !ok {
-			break
-		}
-		e = u.Unwrap()
+	if f, ok := errors.AsType[*access.Failure](err); ok {
+		return f
 	}
 	t.Fatalf("error %q holds no *access.Failure", err)
 	return nil

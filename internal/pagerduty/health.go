@@ -10,7 +10,7 @@ import (
 // Status is how the connection to PagerDuty fares, for people.
 type Status struct {
 	Reachable  bool          // the latest attempt was answered, and not with 408 or 5xx
-	LastError  string        // of the latest call; "" when PagerDuty did what was asked
+	LastError  string        // of the latest call, or that the account is not Config.Account; "" when PagerDuty did what was asked
 	LastAnswer time.Time     // by our clock
 	Limit      int           // calls per window; 0: not seen yet
 	Remaining  int           // calls left in it

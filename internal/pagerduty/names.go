@@ -24,10 +24,7 @@ func validID[T ~string](id T) bool {
 	return letter && len(id) <= 64
 }
 
-// equalFold compares names as PagerDuty keeps them unique, with no more folded than the letters A to Z:
-// strings.EqualFold would take a Kelvin sign for a k.
-func equalFold(a, b string) bool { return lower(a) == lower(b) }
-
+// lower folds the letters A to Z and nothing else: strings.ToLower would make a k of a Kelvin sign.
 func lower(s string) string {
 	return strings.Map(func(r rune) rune {
 		if 'A' <= r && r <= 'Z' {

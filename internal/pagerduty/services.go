@@ -65,7 +65,7 @@ func (c *Client) serviceByName(ctx context.Context, name string) (access.Service
 		if s.Name == "" {
 			return access.Service{}, answer{call: q}.unreadable(errors.New("a service without name"))
 		}
-		if !equalFold(s.Name, name) {
+		if !access.SameName(s.Name, name) {
 			continue
 		}
 		if found[s.ID], err = c.service(answer{call: q}, s); err != nil {

@@ -36,7 +36,7 @@ func (c *Client) findUser(ctx context.Context, email string) (access.User, error
 		if u.ID == "" || u.Email == "" {
 			return access.User{}, answer{call: q}.unreadable(errors.New("a user without id or email"))
 		}
-		if equalFold(u.Email, email) {
+		if access.SameName(u.Email, email) {
 			found[u.ID] = c.user(u)
 		}
 	}

@@ -112,7 +112,9 @@ func (s *Store) open() error {
 		return s.openError(err)
 	}
 	s.db = badgerEngine{db}
-	err = s.checkIn()
+	if s.directory, err = os.Stat(s.path); err == nil {
+		err = s.checkIn()
+	}
 	select {
 	case ignored := <-s.reported: // a damaged table that Badger would do without
 		err = errors.Join(err, s.openError(ignored))

@@ -2,8 +2,9 @@
 // webhook events, the links from requests to incidents, and the latest decisions.
 //
 // It promises three things. What a method returned nil for survives power loss. Each operation is
-// written whole or not at all. And after a failed sync, or when the files turn out to be damaged, it
-// stores nothing more: Run returns, so that the process ends and reads back what is really there.
+// written whole or not at all. And after a failed sync, or when the files turn out to be damaged or are
+// taken away, it stores nothing more: Run returns, so that the process ends and reads back what is really
+// there.
 //
 // Badger is its private matter: no type and no error of Badger's leaves the package.
 package store
@@ -12,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,6 +52,7 @@ type Store struct {
 	log       *slog.Logger
 	now       func() time.Time
 	replica   string
+	directory os.FileInfo // as opened
 	reserve   *reserve
 
 	queue    chan *operation // waiting for Run
@@ -77,6 +80,9 @@ func (s *Store) Writable() error {
 	if !s.running.Load() {
 		return errors.New("store is not running yet")
 	}
+	if err := s.inPlace(); err != nil {
+		return err
+	}
 	return s.reserve.check()
 }
 
@@ -94,6 +100,9 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
+	if err := s.inPlace(); err != nil { // Badger would try for ever to write there
+		return fmt.Errorf("closing the store in %s: %w", s.path, err)
+	}
 	return s.release()
 }
 

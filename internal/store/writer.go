@@ -22,7 +22,7 @@ const (
 // Run writes what the other methods ask for until ctx ends, then what is queued by then, and returns nil.
 // It also forgets what is old. It may run once.
 //
-// An error means that a commit or sync failed or that the files are damaged: end the process with it.
+// An error means that a commit or sync failed or that the files are damaged or gone: end the process with it.
 // The store refuses everything from then on; the next start reads back what reached the disk. The
 // goroutine that writes ends with Run, unless Badger holds it for ever because of that very failure.
 func (s *Store) Run(ctx context.Context) error {
@@ -31,17 +31,18 @@ func (s *Store) Run(ctx context.Context) error {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	written := make(chan error, 1)
-	go func() { written <- s.write(ctx) }()
+	var failure error // of the writer, once it is done
+	done := make(chan struct{})
+	go func() { failure = s.write(ctx); close(done) }()
 
 	select {
-	case err := <-written:
-		return s.finish(err)
+	case <-done:
+		return s.finish(failure)
 	case err := <-s.reported:
 		err = s.finish(err)
 		stop()
 		select {
-		case <-written:
+		case <-done:
 		case <-time.After(patience):
 		}
 		return err
@@ -54,7 +55,11 @@ func (s *Store) finish(err error) error {
 		s.end(ErrClosed)
 		return nil
 	}
-	err = fmt.Errorf("keeping the store in %s: %w; check the disk and its free space, then start again: what was acknowledged is read back", s.path, err)
+	wayOut := "check the disk and its free space, then start again: what was acknowledged is read back"
+	if errors.Is(err, errMoved) {
+		wayOut = "put the old directory back before, or accepted events not yet processed in it are lost; links are rebuilt"
+	}
+	err = fmt.Errorf("keeping the store in %s: %w; %s", s.path, err, wayOut)
 	s.end(err)
 	return err
 }
@@ -62,8 +67,9 @@ func (s *Store) finish(err error) error {
 // write commits batch after batch. While one is synced the next gathers in the queue: there is no timer,
 // so a lone caller waits for one sync and many share one.
 func (s *Store) write(ctx context.Context) error {
-	hourly := time.NewTicker(time.Hour)
+	hourly, watch := time.NewTicker(time.Hour), time.NewTicker(lookEvery)
 	defer hourly.Stop()
+	defer watch.Stop()
 	due := make(chan struct{}, 1) // something old is left to be forgotten
 	due <- struct{}{}
 	pass := round{}
@@ -75,6 +81,11 @@ func (s *Store) write(ctx context.Context) error {
 			case <-hourly.C:
 				pass = round{}
 				offer(due)
+				continue
+			case <-watch.C:
+				if err := s.inPlace(); err != nil {
+					return err
+				}
 				continue
 			case <-due:
 				more, err := s.forget(pass)
@@ -112,6 +123,10 @@ func (s *Store) commit(first *operation) (left *operation, err error) {
 	var batch []*operation
 	all, size := changes{}, 0
 	err = s.view(func(now snapshot) error {
+		if err := s.inPlace(); err != nil {
+			batch = append(batch, first)
+			return err
+		}
 		for o := first; o != nil; o = s.next() {
 			e := &edit{now: now, batch: all, own: changes{}}
 			o.err = s.prepare(o, e)

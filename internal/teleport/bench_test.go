@@ -162,3 +162,9 @@ func (l *logs) count(s string) int {
 	defer l.mu.Unlock()
 	return strings.Count(l.text.String(), s)
 }
+
+func (l *logs) all() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}

@@ -31,7 +31,7 @@ func dialCause(err error) string {
 	case auth == "":
 		return short(strings.Join(proxies, "; "))
 	case strings.Contains(auth, "no application protocol") && len(proxies) == 0:
-		return "this is a proxy, which takes no client_key and client_crt: use an identity file, or the address of an auth server"
+		return "this is a proxy, which takes no client_key and client_crt"
 	case strings.Contains(auth, "no application protocol"): // it is a proxy
 		return short(strings.Join(proxies, "; "))
 	case strings.Contains(auth, "teleport.cluster.local"): // the name in the certificate is wrong: it may be one

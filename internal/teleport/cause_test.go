@@ -56,7 +56,7 @@ func TestTheUsefulCauseOfAFailedConnectionIsKept(t *testing.T) {
 		}, {
 			"a proxy with a key pair",
 			[]error{way(asAuth, "remote error: tls: no application protocol")},
-			"this is a proxy, which takes no client_key and client_crt: use an identity file, or the address of an auth server",
+			"this is a proxy, which takes no client_key and client_crt",
 		}, {
 			"silence", []error{way(asTLS, ""), way(asAuth, "")}, "no answer within 5s",
 		}, {

@@ -224,10 +224,15 @@ func (k *keeper) tellTrouble() {
 	k.lastError = trouble
 }
 
-// logTrouble logs what is wrong when it is not what was wrong before.
+// logTrouble logs what is wrong, and the way out, when it is not what was wrong before. Trouble with the
+// credentials' files says the way out itself.
 func (k *keeper) logTrouble() {
 	if k.lastError != k.said && k.lastError != "" && k.lastError != connecting {
-		k.cfg.Log.Error("Teleport needs attention", "error", k.lastError)
+		log := k.cfg.Log
+		if k.connTrouble != "" {
+			log = log.With("hint", k.cfg.wayOut(k.connTrouble))
+		}
+		log.Error("Teleport needs attention", "error", k.lastError)
 	}
 	k.said = k.lastError
 }

@@ -19,7 +19,7 @@ func benchmark(b *testing.B, signer string, want int) {
 	h, err := webhook.NewHandler(webhook.Config{
 		Path:     path,
 		Inbox:    &inbox{events: map[access.EventID]access.Event{}},
-		Secrets:  func() [][]byte { return [][]byte{[]byte(secret)} },
+		Secrets:  func() ([][]byte, error) { return [][]byte{[]byte(secret)}, nil },
 		Accepted: func(access.Event) {},
 		Log:      slog.New(slog.DiscardHandler),
 	})

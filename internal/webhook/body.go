@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"time"
 )
 
 const (
@@ -13,8 +14,12 @@ const (
 	// usualBody is what any sender may make us hold. Real events have some 2 to 8 KiB.
 	usualBody = 16 << 10
 	// largeBodies bounds how many longer bodies are read side by side. So slow senders on every
-	// connection cannot fill the memory; whoever finds no place is asked to come again.
+	// connection cannot fill the memory.
 	largeBodies = 16
+	// largeWait is how long a longer body waits for its place, largeRead how long it may keep it: a slow one
+	// leaves before whoever waits behind it is asked to come again. PagerDuty waits 5 s in all.
+	largeWait = 2 * time.Second
+	largeRead = 1500 * time.Millisecond
 )
 
 // read gives the whole body, or the refusal that says why not.
@@ -29,9 +34,11 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		select {
 		case h.large <- struct{}{}:
 			defer func() { <-h.large }()
-		default:
+		case <-time.After(largeWait):
 			return nil, errBusy
 		}
+		// A writer without deadlines is a test's.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(largeRead))
 		_, err = body.ReadFrom(limited)
 	}
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {

@@ -65,6 +65,7 @@ type endpoint struct {
 	*webhook.Handler
 	inbox    inbox
 	secrets  [][]byte
+	others   error // why there may be other secrets
 	accepted []access.Event
 	mu       sync.Mutex
 	observed []string // event type and outcome, with a colon between
@@ -80,7 +81,7 @@ func newEndpoint(t testing.TB) *endpoint {
 	h, err := webhook.NewHandler(webhook.Config{
 		Path:     path,
 		Inbox:    &e.inbox,
-		Secrets:  func() [][]byte { return e.secrets },
+		Secrets:  func() ([][]byte, error) { return e.secrets, e.others },
 		Accepted: func(event access.Event) { e.accepted = append(e.accepted, event) },
 		Observe:  e.observe,
 		Log:      slog.New(slog.NewTextHandler(&e.log, nil)),

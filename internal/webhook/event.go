@@ -37,11 +37,11 @@ func ParseEvent(body []byte) (access.Event, error) {
 	}
 	var f fields
 	id := f.text(event, "id", maxID)
-	if id == "" {
+	if strings.TrimSpace(id) == "" {
 		return access.Event{}, errNoID
 	}
 	name := printable(read[string](&f, event, "event_type"), maxID)
-	if name == "" {
+	if strings.TrimSpace(name) == "" {
 		return access.Event{}, errNoType
 	}
 

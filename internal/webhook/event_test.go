@@ -130,10 +130,12 @@ func TestBodiesThatAreNoEvent(t *testing.T) {
 		"id with NUL":           `{"event":{"id":"1\u0000","event_type":"x"}}`,
 		"id not UTF-8":          "{\"event\":{\"id\":\"\xff\",\"event_type\":\"x\"}}",
 		"id of 257 bytes":       `{"event":{"id":"` + strings.Repeat("i", 257) + `","event_type":"x"}}`,
+		"id is white space":     `{"event":{"id":" \u00a0 ","event_type":"x"}}`,
 		"no type":               `{"event":{"id":"1"}}`,
 		"type is empty":         `{"event":{"id":"1","event_type":""}}`,
 		"type is a NUL":         `{"event":{"id":"1","event_type":"\u0000"}}`,
 		"type is an object":     `{"event":{"id":"1","event_type":{}}}`,
+		"type is white space":   `{"event":{"id":"1","event_type":" \u2003"}}`,
 		"type in other case":    `{"event":{"id":"1","Event_Type":"x"}}`,
 		"nested without an end": strings.Repeat(`{"event":`, 100_000),
 	} {

@@ -40,9 +40,10 @@ type Config struct {
 
 	Inbox Inbox // required
 
-	// Secrets gives the signing secrets that are valid now; asked for each request. While it gives none,
-	// webhooks get 503. Empty secrets are left out, for anybody could sign with them. Required.
-	Secrets func() [][]byte
+	// Secrets gives the signing secrets that are valid now, and why there may be others that could not be
+	// read; asked for each request. While it gives none, webhooks get 503; while there may be others, those
+	// that match none. Empty secrets are left out, for anybody could sign with them. Required.
+	Secrets func() (loaded [][]byte, others error)
 
 	// Accepted is called after a new event is on disk, and must not block. Required.
 	Accepted func(access.Event)
@@ -103,8 +104,12 @@ func (h *Handler) Ready() []string {
 	if h.stopping.Load() {
 		reasons = append(reasons, "shutting down")
 	}
-	if len(h.secrets()) == 0 {
+	secrets, others := h.secrets()
+	if len(secrets) == 0 {
 		reasons = append(reasons, "no webhook secret is loaded")
+	}
+	if others != nil {
+		reasons = append(reasons, others.Error())
 	}
 	if err := h.cfg.Inbox.Writable(); err != nil {
 		reasons = append(reasons, "webhooks cannot be stored: "+err.Error())
@@ -118,9 +123,9 @@ func (h *Handler) deliver(c echo.Context) error {
 	if h.stopping.Load() {
 		return errStopping
 	}
-	secrets := h.secrets()
+	secrets, others := h.secrets()
 	if len(secrets) == 0 {
-		return errNoSecret
+		return errNoSecret.because(others)
 	}
 	body, err := h.read(c.Response().Writer, r)
 	if err != nil {
@@ -131,6 +136,9 @@ func (h *Handler) deliver(c echo.Context) error {
 		return errNoDigest
 	}
 	if !signedBy(secrets, body, digests) {
+		if others != nil {
+			return errNoMatch.because(others)
+		}
 		return errForged
 	}
 	event, err := ParseEvent(body)
@@ -176,14 +184,14 @@ func outcomeOf(e access.Event, fresh bool) string {
 }
 
 // secrets gives the secrets that can prove something.
-func (h *Handler) secrets() [][]byte {
-	var loaded [][]byte
-	for _, secret := range h.cfg.Secrets() {
+func (h *Handler) secrets() (loaded [][]byte, others error) {
+	all, others := h.cfg.Secrets()
+	for _, secret := range all {
 		if len(secret) > 0 {
 			loaded = append(loaded, secret)
 		}
 	}
-	return loaded
+	return loaded, others
 }
 
 func (h *Handler) observe(eventType, outcome string) {

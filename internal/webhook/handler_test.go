@@ -27,6 +27,7 @@ func TestEachLineOfTheTableOfAnswers(t *testing.T) {
 	elsewhere := func(r *http.Request) { r.URL.Path = "/elsewhere" }
 	undeclared := func(r *http.Request) { r.ContentLength = -1 }
 	noSecrets := func(e *endpoint) { e.secrets = nil }
+	oneMissing := func(e *endpoint) { e.others = errors.New("/old is not there yet") }
 	full := func(e *endpoint) { e.inbox.full = errors.New("disk at its reserve") }
 
 	tests := []struct {
@@ -67,6 +68,10 @@ func TestEachLineOfTheTableOfAnswers(t *testing.T) {
 		{"no signature before no event", with(signed("{}"), unsign), nil, 400, ":no signature"},
 		{"stranger's signature", with(signed(ok), forge), nil, 403, ":bad signature"},
 		{"stranger's signature before no event", with(signed("{}"), forge), nil, 403, ":bad signature"},
+		{"signed while another secret is missing", signed(ok), oneMissing, 202, "incident.acknowledged:accepted"},
+		{"signed with what may be the missing secret", with(signed(ok), forge), oneMissing, 503, ":secret missing"},
+		{"no signature while a secret is missing", with(signed(ok), unsign), oneMissing, 400, ":no signature"},
+		{"too large while a secret is missing", signed(padded(limit + 1)), oneMissing, 413, ":too large"},
 		{"signed, no event", signed(`{"event":{}}`), nil, 400, ":no event"},
 		{"no event before store", signed("[]"), full, 400, ":no event"},
 		{"store full", signed(ok), full, 503, ":not stored"},
@@ -215,8 +220,12 @@ func TestManySlowLargeBodiesLeaveRoomForUsualOnes(t *testing.T) {
 			senders.Go(func() { e.ServeHTTP(httptest.NewRecorder(), r) })
 		}
 		synctest.Wait()
+		begun := time.Now()
 		if got := e.serve(signed(padded(64 << 10))).StatusCode; got != 503 {
 			t.Errorf("large body: got %d, want 503", got)
+		}
+		if waited := time.Since(begun); waited != 2*time.Second {
+			t.Errorf("large body: waited %s for a place, want 2s", waited)
 		}
 		if got := e.serve(signed(fixture(t, "incident.acknowledged"))).StatusCode; got != 202 {
 			t.Errorf("usual body: got %d, want 202", got)
@@ -238,10 +247,10 @@ func TestReadyNamesEachReason(t *testing.T) {
 	if got := e.Ready(); len(got) != 0 {
 		t.Fatalf("got %q, want no reason", got)
 	}
-	e.secrets, e.inbox.full = nil, errors.New("disk at its reserve")
+	e.secrets, e.others, e.inbox.full = nil, errors.New("/old is not there yet"), errors.New("disk at its reserve")
 	e.Stop()
 	got := strings.Join(e.Ready(), "; ")
-	for _, want := range []string{"shutting down", "no webhook secret is loaded", "disk at its reserve"} {
+	for _, want := range []string{"shutting down", "no webhook secret is loaded", "/old is not there yet", "disk at its reserve"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("reasons %q do not name %q", got, want)
 		}
@@ -289,7 +298,7 @@ func TestNoSecretIsLoggedOrAnswered(t *testing.T) {
 }
 
 func TestNewHandlerNamesWhatIsMissing(t *testing.T) {
-	whole := webhook.Config{Path: path, Inbox: &inbox{}, Secrets: func() [][]byte { return nil }, Accepted: func(access.Event) {}, Log: slog.New(slog.DiscardHandler)}
+	whole := webhook.Config{Path: path, Inbox: &inbox{}, Secrets: func() ([][]byte, error) { return nil, nil }, Accepted: func(access.Event) {}, Log: slog.New(slog.DiscardHandler)}
 	for want, breakIt := range map[string]func(*webhook.Config){
 		"path":     func(c *webhook.Config) { c.Path = "webhooks" },
 		":":        func(c *webhook.Config) { c.Path = "/webhooks/:name" },

@@ -29,6 +29,7 @@ var (
 	errBusy      = &refusal{http.StatusServiceUnavailable, "busy", "too many large bodies at once", nil}
 	errNotRead   = &refusal{http.StatusServiceUnavailable, "not read", "body could not be read", nil}
 	errNoDigest  = &refusal{http.StatusBadRequest, "no signature", "signature header is missing or malformed", nil}
+	errNoMatch   = &refusal{http.StatusServiceUnavailable, "secret missing", "signatures cannot be checked at the moment", nil}
 	errForged    = &refusal{http.StatusForbidden, "bad signature", "no signature matches", nil}
 	errNotStored = &refusal{http.StatusServiceUnavailable, "not stored", "event could not be stored", nil}
 	errInternal  = &refusal{http.StatusServiceUnavailable, "internal error", "something went wrong here", nil}

@@ -7,7 +7,10 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 )
 
 // net/http itself has a part in these answers.
@@ -48,5 +51,49 @@ func TestRequestsAsTheyComeOverAConnection(t *testing.T) {
 				t.Errorf("status: got %d, want %d", answer.StatusCode, tt.want)
 			}
 		})
+	}
+}
+
+func TestSlowLargeBodiesLeaveBeforeOthersHaveToComeAgain(t *testing.T) {
+	server := httptest.NewServer(newEndpoint(t))
+	defer server.Close()
+	head := func(length int, signature string) string {
+		return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: h\r\nX-PagerDuty-Signature: %s\r\nContent-Length: %d\r\n\r\n", path, signature, length)
+	}
+	var senders sync.WaitGroup
+	send := func(request string) (status int) {
+		conn, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			t.Error(err)
+			return 0
+		}
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+		_, _ = io.WriteString(conn, request)
+		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Error(err)
+			return 0
+		}
+		_ = answer.Body.Close()
+		return answer.StatusCode
+	}
+	begun := time.Now()
+	for range 16 {
+		senders.Go(func() {
+			if got := send(head(64<<10, "v1=") + strings.Repeat("x", 32<<10)); got != 503 {
+				t.Errorf("slow body: got %d, want 503", got)
+			}
+		})
+	}
+	body := padded(64 << 10)
+	senders.Go(func() {
+		if got := send(head(len(body), sign(secret, []byte(body))) + body); got != 202 {
+			t.Errorf("event among the slow ones: got %d, want 202", got)
+		}
+	})
+	senders.Wait()
+	if took := time.Since(begun); took > 10*time.Second {
+		t.Errorf("the slow ones stayed %s, want some 2 s", took)
 	}
 }

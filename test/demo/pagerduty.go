@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/pdhook/pdhook/internal/webhook"
@@ -34,8 +35,7 @@ type withID struct {
 func (a *account) populate(ctx context.Context) error {
 	a.users = map[string]string{}
 	for _, email := range append([]string{botEmail}, people...) {
-		name, _, _ := strings.Cut(email, "@")
-		made, err := call[withID](ctx, http.MethodPost, a.Control+"/users", map[string]string{"name": name, "email": email})
+		made, err := call[withID](ctx, http.MethodPost, a.Control+"/users", map[string]string{"name": short(email), "email": email})
 		if err != nil {
 			return err
 		}
@@ -46,7 +46,7 @@ func (a *account) populate(ctx context.Context) error {
 		return err
 	}
 	a.schedule = schedule.ID
-	if err := a.putOnCall(ctx, "kim@example.com"); err != nil {
+	if err := a.onCall(ctx, "/oncall", kim); err != nil {
 		return err
 	}
 	policy, err := call[withID](ctx, http.MethodPost, a.Control+"/policies", map[string]any{
@@ -55,21 +55,24 @@ func (a *account) populate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	service, err := call[withID](ctx, http.MethodPost, a.Control+"/services", map[string]string{"name": "Payments API", "policy": policy.ID})
+	service, err := call[withID](ctx, http.MethodPost, a.Control+"/services", map[string]string{"name": serviceName, "policy": policy.ID})
 	a.service = service.ID
 	return err
 }
 
-// putOnCall starts somebody's shift now. PagerDuty sends no webhook for it.
-func (a *account) putOnCall(ctx context.Context, email string) error {
-	_, err := call[any](ctx, http.MethodPost, a.Control+"/oncall", map[string]string{"schedule": a.schedule, "user": a.users[email]})
+// override has somebody take over the shift of whoever is on call. PagerDuty sends no webhook for it.
+func (a *account) override(ctx context.Context, email string) error {
+	return a.onCall(ctx, "/overrides", email)
+}
+
+func (a *account) onCall(ctx context.Context, path, email string) error {
+	_, err := call[any](ctx, http.MethodPost, a.Control+path, map[string]string{"schedule": a.schedule, "user": a.users[email]})
 	return err
 }
 
 // alert triggers an incident on the service, as a monitoring system does.
-func (a *account) alert(ctx context.Context, title string) (string, error) {
-	made, err := call[withID](ctx, http.MethodPost, a.Control+"/incidents", map[string]string{"service": a.service, "title": title})
-	return made.ID, err
+func (a *account) alert(ctx context.Context, title string) (incident, error) {
+	return call[incident](ctx, http.MethodPost, a.Control+"/incidents", map[string]string{"service": a.service, "title": title})
 }
 
 // acknowledge has somebody acknowledge an incident; PagerDuty sends a webhook.
@@ -111,6 +114,18 @@ func (a *account) of(ctx context.Context, request string) (incident, bool, error
 		}
 	}
 	return incident{}, false, err
+}
+
+// assignees gives the short names of those whom an incident is assigned to.
+func (a *account) assignees(i incident) string {
+	var names []string
+	for email, id := range a.users {
+		if slices.ContainsFunc(i.Assignments, func(s pagerdutytest.Stamp) bool { return s.User == id }) {
+			names = append(names, short(email))
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
 }
 
 // call sends JSON and reads JSON.

@@ -16,13 +16,12 @@ import (
 	"github.com/pdhook/pdhook/test/teleporttest"
 )
 
-// people ask for access, review, or are on call; each has an identity in Teleport and a login in PagerDuty.
-var people = []string{"dana@example.com", "kim@example.com", "lee@example.com"}
-
 const (
 	plugin   = "pdhook"             // the Teleport user that pdhook is
 	botEmail = "pdhook@example.com" // and the PagerDuty user
 	roleName = "payments-admin"
+
+	serviceName = "Payments API"
 )
 
 // places says where a simulator listens. It is the first line that its process prints.
@@ -43,8 +42,8 @@ func runTeleport(ctx context.Context, dir string) error {
 		return err
 	}
 	server.SetRole(roleName, map[string][]string{
-		"pagerduty_notify_service": {"Payments API"},
-		"pagerduty_services":       {"Payments API"},
+		"pagerduty_notify_service": {serviceName},
+		"pagerduty_services":       {serviceName},
 	})
 	for _, user := range append([]string{plugin}, people...) {
 		if err := server.WriteIdentity(identityOf(dir, user), user, teleporttest.IdentityOptions{TTL: 24 * time.Hour}); err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -231,6 +232,62 @@ func TestWebhooksWaitForASecretFileThatIsNotThereYet(t *testing.T) {
 	if w.pd.TemporarilyDisabled(w.sub.ID) {
 		t.Error("PagerDuty has given up on the subscription")
 	}
+}
+
+func TestAWebhookThatMayBeSignedWithAMissingSecretComesAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	missing := w.path("next-secret")
+	w.conf["webhook.secrets"] = "[" + quote(missing) + "," + quote(w.path("webhook-secret")) + "]"
+	w.start()
+	const next = "the-next-secret-of-32-characters"
+	if got := w.post(signedBy(secret, event("01HERE", "service.updated"))); got.status != http.StatusAccepted {
+		t.Errorf("signed with the secret that is there: got %d, want 202", got.status)
+	}
+	got := w.post(signedBy(next, event("01NEXT", "service.updated")))
+	if got.status != http.StatusServiceUnavailable {
+		t.Errorf("signed with the missing secret: got %d, want 503", got.status)
+	}
+	wantRefusal(t, got, "signatures cannot be checked at the moment")
+	if status, body := w.get("/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(string(body), missing) {
+		t.Errorf("/readyz: got %d %s, want 503 with the file", status, body)
+	}
+	if line := w.proc.says("Webhooks cannot be taken, or not all of them"); line.text("level") != "WARN" || !strings.Contains(line.text("reasons"), missing) {
+		t.Errorf("got %v, want a WARN with the file", line)
+	}
+	w.write("next-secret", next)
+	w.proc.says("Webhooks are taken again")
+	if got := w.post(signedBy(next, event("01NEXT", "service.updated"))); got.status != http.StatusAccepted {
+		t.Errorf("signed with the secret that came: got %d, want 202", got.status)
+	}
+}
+
+func TestAStoreThatIsTakenAwayEndsPdhook(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t)
+	id := w.request("dana@example.com", "payments-admin")
+	w.opened(id)
+	if err := os.Rename(w.path("store"), w.path("store-aside")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := w.try(w.asPagerDuty(&tls.Config{}), signedBy(secret, event("01LOST", "service.updated"))); err == nil && got.status != http.StatusServiceUnavailable {
+		t.Errorf("got %d, want 503, as nothing is kept", got.status)
+	}
+	if code := w.proc.wait(25 * time.Second); code != 1 {
+		t.Errorf("got exit code %d, want 1", code)
+	}
+	var told []string
+	for line := range strings.Lines(w.proc.output()) {
+		if strings.HasPrefix(line, "pdhook: ") {
+			told = append(told, line)
+		}
+	}
+	if len(told) != 1 || !holds(told[0], []string{w.path("store"), "moved or replaced while running", "put the old directory back"}) {
+		t.Errorf("got %q, want one line with the path and the way out", told)
+	}
+	w.start() // with a new store
+	w.pd.Acknowledge(w.opened(id).ID, w.kim.ID)
+	w.settled()
 }
 
 func TestASecretIsRotatedWithoutARestart(t *testing.T) {

@@ -113,6 +113,10 @@ func TestAReloadNamesWhatTakesEffectOnlyAfterARestart(t *testing.T) {
 	if line.text("level") != "WARN" || line.text("keys") != "webhook.listen, store.retention" {
 		t.Errorf("got %v, want a WARN that names webhook.listen and store.retention", line)
 	}
+	w.hangUp()
+	w.eventually("a second reload names them again", func() bool {
+		return len(w.proc.find(func(l logLine) bool { return l.text("keys") == "webhook.listen, store.retention" })) == 2
+	})
 	w.conf["webhook.listen"] = listen
 	id := w.request("dana@example.com", "payments-admin")
 	w.pd.Acknowledge(w.opened(id).ID, w.kim.ID)

@@ -16,6 +16,7 @@ import (
 //	POST /policies                     {"name","levels":[[{"kind":"user","id":"P000001"}]]}: kind user or schedule
 //	POST /schedules                    {"name","shift_based"}
 //	POST /oncall                       {"schedule","user","start","end"}: start now and end never when left out
+//	POST /overrides                    {"schedule","user","start","end"}: the same, instead of everybody else on the schedule
 //	POST /incidents                    {"service","title","key","by","assignees"}: by is a user ID, an integration when left out
 //	POST /incidents/{id}/acknowledge   {"user"}
 //	POST /incidents/{id}/resolve       {"user"}: automation when left out
@@ -36,6 +37,9 @@ func (s *Server) ControlHandler() http.Handler {
 	}))
 	mux.HandleFunc("POST /oncall", control(s, func(_ string, in controlShift) (any, error) {
 		return in, s.setOnCall(in.Schedule, in.User, in.Start, in.End)
+	}))
+	mux.HandleFunc("POST /overrides", control(s, func(_ string, in controlShift) (any, error) {
+		return in, s.override(in.Schedule, in.User, in.Start, in.End)
 	}))
 	mux.HandleFunc("POST /incidents", control(s, func(_ string, in controlIncident) (any, error) {
 		return s.addIncident(in.Service, IncidentOptions{Title: in.Title, Key: in.Key, By: in.By, Assignees: in.Assignees})

@@ -46,3 +46,32 @@ func TestControlAPIBuildsAnAccountAndActsAsPeople(t *testing.T) {
 		t.Errorf("incidents: got %s, %v", w.Body, err)
 	}
 }
+
+func TestControlAPIOverridesAShift(t *testing.T) {
+	s := New(Options{})
+	defer s.Close()
+	call := func(path, body string, want int) string {
+		t.Helper()
+		w := httptest.NewRecorder()
+		s.ControlHandler().ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, strings.NewReader(body)))
+		if w.Code != want {
+			t.Fatalf("%s: got %d %s, want %d", path, w.Code, w.Body, want)
+		}
+		var made struct{ ID string }
+		_ = json.Unmarshal(w.Body.Bytes(), &made)
+		return made.ID
+	}
+	alice := call("/users", `{"name":"Alice","email":"alice@example.com"}`, 200)
+	bob := call("/users", `{"name":"Bob","email":"bob@example.com"}`, 200)
+	schedule := call("/schedules", `{"name":"Primary"}`, 200)
+	call("/policies", fmt.Sprintf(`{"name":"Default","levels":[[{"kind":"schedule","id":%q}]]}`, schedule), 200)
+	call("/oncall", fmt.Sprintf(`{"schedule":%q,"user":%q}`, schedule, alice), 200)
+	call("/overrides", fmt.Sprintf(`{"schedule":%q,"user":%q}`, schedule, bob), 200)
+	call("/overrides", `{"schedule":"PNONE"}`, 404)
+
+	now := s.opts.Now()
+	duties := s.duties(now, now)
+	if len(duties) != 1 || duties[0].turn.user != bob {
+		t.Errorf("got %+v on call, want bob alone, and alice not", duties)
+	}
+}

@@ -87,10 +87,20 @@ func (s *Server) setOnCall(scheduleID, userID string, start, end time.Time) erro
 // Override puts a user on duty for [start, end) instead of everybody else on the schedule. No webhook
 // tells of it.
 func (s *Server) Override(scheduleID, userID string, start, end time.Time) {
-	s.do(func() {
-		sc := must(s.schedule(scheduleID))
-		sc.overrides = append(sc.overrides, must(s.turn(userID, start, end)))
-	})
+	s.do(func() { check(s.override(scheduleID, userID, start, end)) })
+}
+
+func (s *Server) override(scheduleID, userID string, start, end time.Time) error {
+	sc, err := s.schedule(scheduleID)
+	if err != nil {
+		return err
+	}
+	t, err := s.turn(userID, start, end)
+	if err != nil {
+		return err
+	}
+	sc.overrides = append(sc.overrides, t)
+	return nil
 }
 
 // ClearSchedule takes everybody off a schedule.
