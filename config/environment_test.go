@@ -51,7 +51,7 @@ func TestVariablesAreAsStrictAsTheFile(t *testing.T) {
 		{"PDHOOK_POLICY_MAX_ACCESS=-1h", `PDHOOK_POLICY_MAX_ACCESS: got -1h0m0s, want at least 1s or "0" for any`},
 		{"PDHOOK_POLICY_MAX_ESCALATION_LEVEL=two", `PDHOOK_POLICY_MAX_ESCALATION_LEVEL: got "two", want a whole number`},
 		{"PDHOOK_POLICY_AUTO_APPROVE_ROLES=a,,b", `PDHOOK_POLICY_AUTO_APPROVE_ROLES: entry 2 is empty, want a name`},
-		{"PDHOOK_POLICY_DRY_RUN=true", `PDHOOK_POLICY_DRY_RUN: not supported by this version`},
+		{"PDHOOK_POLICY_LOCK_ON_SHIFT_END=true", `PDHOOK_POLICY_LOCK_ON_SHIFT_END: not supported by this version`},
 		{"PDHOOK_WEBHOOK_SECRETS=short", `PDHOOK_WEBHOOK_SECRETS: entry 1: the value has fewer than 16 bytes`},
 		{"PDHOOK_PAGERDUTY_APIKEY=x", `PDHOOK_PAGERDUTY_APIKEY: unknown variable: rename it to "PDHOOK_PAGERDUTY_API_KEY"`},
 		{"PDHOOK_API_KEY=x", `PDHOOK_API_KEY: unknown variable: rename it to "PDHOOK_PAGERDUTY_API_KEY"`},

@@ -2,11 +2,7 @@ package config
 
 // unsupported names the keys of which this version knows only the default.
 var unsupported = []string{
-	"policy.require_incident",
-	"policy.own_incidents",
-	"policy.on_incident_resolved",
 	"policy.lock_on_resolve",
 	"policy.lock_on_shift_end",
 	"policy.lock_grace",
-	"policy.dry_run",
 }

@@ -51,10 +51,12 @@ type Decision struct {
 
 // Evidence is what an approval rests on.
 type Evidence struct {
-	User    User      `json:"user"`
-	Service Service   `json:"service"`
-	OnCall  OnCall    `json:"on_call"`
-	ReadAt  time.Time `json:"read_at"` // of the oldest fact in the chain: the review must be over within 10 s of it
+	User      User       `json:"user"`
+	Service   Service    `json:"service,omitzero"`    // the requester is on call for; zero when a schedule qualifies
+	Schedule  string     `json:"schedule,omitempty"`  // name of the schedule that qualifies; "" when a service does
+	OnCall    OnCall     `json:"on_call"`             // by a schedule: without policy and level
+	Incidents []Incident `json:"incidents,omitempty"` // the basis, where an incident is required
+	ReadAt    time.Time  `json:"read_at"`             // of the oldest fact in the chain: the review must be over within 10 s of it
 }
 
 // Causes of a look at a request, as Decision.Cause keeps them. A webhook's is "webhook " and its type.
@@ -65,6 +67,7 @@ const (
 	CauseChanged   = "request changed"
 	CauseGone      = "request gone"
 	CauseReload    = "reload"
+	CauseRules     = "rules changed"
 	CauseShift     = "shift start"
 	CausePoll      = "poll"
 	CauseTimer     = "timer"

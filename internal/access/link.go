@@ -28,9 +28,10 @@ type Link struct {
 type Named struct {
 	ServiceNames []string             `json:"service_names,omitempty"` // as annotated; may name services PagerDuty does not know (yet)
 	Services     []ServiceID          `json:"services,omitempty"`
-	Meant        map[string]ServiceID `json:"meant,omitempty"`    // the service that each name led to
-	Policies     []PolicyID           `json:"policies,omitempty"` // whose on-call entries could approve the requester
-	User         UserID               `json:"user,omitempty"`     // the requester in PagerDuty
+	Meant        map[string]ServiceID `json:"meant,omitempty"`     // the service that each name led to
+	Policies     []PolicyID           `json:"policies,omitempty"`  // whose on-call entries could approve the requester
+	Schedules    []string             `json:"schedules,omitempty"` // whose shifts could, as "id:" and an ID
+	User         UserID               `json:"user,omitempty"`      // the requester in PagerDuty
 }
 
 // LinkedIncident is one incident of a request, with what was written to it. The services to notify are
@@ -45,6 +46,7 @@ type LinkedIncident struct {
 
 	Reviews    int  `json:"reviews,omitempty"`     // review notes written, in Teleport's order
 	StillNoted bool `json:"still_noted,omitempty"` // somebody resolved it early: written that the request is still pending
+	Reopened   bool `json:"reopened,omitempty"`    // somebody resolved it early: reopened, which happens once
 	Noted      bool `json:"noted,omitempty"`       // decision note written
 	Ended      bool `json:"ended,omitempty"`       // resolved, or left to others for good
 

@@ -35,12 +35,43 @@ func (o OnCall) At(now time.Time) bool {
 	return !o.Start.After(now) && (o.End.IsZero() || o.End.After(now))
 }
 
-// OnCallQuery asks who is on call, now and up to Until. Both lists must hold at least one ID: PagerDuty
+// Schedule is a PagerDuty schedule of either kind, with who is on duty by it.
+type Schedule struct {
+	ID      ScheduleID
+	Name    string
+	Account string // subdomain of the account, from the schedule's html_url; "" when it is not shown
+	Shifts  []Shift
+}
+
+// Shift is one stretch of duty by a schedule of a user who is paged.
+type Shift struct {
+	User  UserID
+	Start time.Time
+	End   time.Time // zero: no end known
+}
+
+// At reports whether the shift covers the moment now.
+func (s Shift) At(now time.Time) bool {
+	return !s.Start.After(now) && (s.End.IsZero() || s.End.After(now))
+}
+
+// OnCallQuery asks where users are on call, now and up to Until. Users must hold at least one ID: PagerDuty
 // takes a missing filter for "everybody".
 type OnCallQuery struct {
-	Users    []UserID
-	Policies []PolicyID
-	Until    time.Time // zero: only now
+	Users []UserID
+	Until time.Time // zero: only now
+}
+
+// OnCalls is PagerDuty's answer to an on-call question.
+type OnCalls struct {
+	Entries []OnCall
+	Now     time.Time // PagerDuty's own time at the answer
+}
+
+// Duty is a schedule as PagerDuty answered.
+type Duty struct {
+	Schedule Schedule
+	Now      time.Time // PagerDuty's own time at the answer
 }
 
 // Incident is a PagerDuty incident.
@@ -52,9 +83,10 @@ type Incident struct {
 	Status          IncidentStatus
 	URL             string
 	Created         time.Time
-	TriggeredBy     UserID   // agent of the first trigger log entry; "" when it was no user
-	Acknowledgers   []string // names, while acknowledged
-	ResolvedBy      string   // name of the user who resolved it; "" for a time-out or automation
+	TriggeredBy     UserID // agent of the first trigger log entry; "" when it was no user
+	Acknowledged    []User // who acknowledged it (ID and name), while it is acknowledged
+	Assigned        []User // whom it is assigned to (ID and name), while it is open
+	ResolvedBy      string // name of the user who resolved it; "" for a time-out or automation
 	MergedInto      IncidentID
 	TriggerNotShown bool // PagerDuty gave no first trigger log entry: who triggered it is not known
 }

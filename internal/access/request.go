@@ -34,6 +34,9 @@ type Request struct {
 	AssumeStart   time.Time // zero: the access starts when it is approved
 	Annotations   map[string][]string
 	Reviews       []Review // in the order Teleport took them
+
+	// SuggestedReviewers is what the requester or the role proposes: a hint, not always user names.
+	SuggestedReviewers []string
 }
 
 // Review is one review of a request.
@@ -53,16 +56,17 @@ func (r Request) ReviewBy(author string) (Review, bool) {
 	return r.Reviews[i], true
 }
 
-// ChangeKind says what Teleport reported of a request.
+// ChangeKind says what Teleport reported.
 type ChangeKind int
 
 // Kinds of Change.
 const (
-	Put    ChangeKind = iota + 1 // created or updated; Request is whole and current
-	Delete                       // expired or deleted; only Request.ID is set
+	Put          ChangeKind = iota + 1 // created or updated; Request is whole and current
+	Delete                             // expired or deleted; only Request.ID is set
+	RulesChanged                       // some Access Monitoring Rule was put or deleted; Request is not set
 )
 
-// Change is one event of Teleport's watch of access requests.
+// Change is one event of Teleport's watch.
 type Change struct {
 	Kind    ChangeKind
 	Request Request

@@ -15,11 +15,13 @@ import (
 	"github.com/pdhook/pdhook/config"
 	"github.com/pdhook/pdhook/internal/access"
 	"github.com/pdhook/pdhook/internal/admin"
+	"github.com/pdhook/pdhook/internal/directory"
 	"github.com/pdhook/pdhook/internal/listen"
 	"github.com/pdhook/pdhook/internal/oncall"
 	"github.com/pdhook/pdhook/internal/pagerduty"
 	"github.com/pdhook/pdhook/internal/policy"
 	"github.com/pdhook/pdhook/internal/reconcile"
+	"github.com/pdhook/pdhook/internal/rules"
 	"github.com/pdhook/pdhook/internal/store"
 	"github.com/pdhook/pdhook/internal/teleport"
 	"github.com/pdhook/pdhook/internal/watch"
@@ -48,6 +50,8 @@ type App struct {
 	store      *store.Store
 	teleport   *teleport.Client
 	pagerduty  *pagerduty.Client
+	directory  *directory.Directory
+	book       *rules.Book
 	watcher    *watch.Watcher
 	queue      *reconcile.Queue
 	reconciler *reconcile.Reconciler
@@ -112,22 +116,27 @@ func (a *App) assemble(c *config.Config) error {
 	var err error
 	a.pagerduty, err = pagerduty.New(pagerduty.Config{
 		Endpoint: c.PagerDuty.APIEndpoint, From: c.PagerDuty.UserEmail, Key: a.secrets.key,
-		Observe: metrics.PagerDuty, Log: a.log,
+		Account: func() string { return a.current.Load().PagerDuty.Account },
+		Observe: metrics.PagerDuty, Recovered: a.recovered, Log: a.log,
 	})
 	if err != nil {
 		return err
 	}
-	a.watcher = watch.New(a.teleport, a.hint, a.openRequests, a.log)
+	a.directory = directory.New(a.pagerduty)
+	a.book = rules.New(a.teleport, a.rulesChanged, a.log)
+	a.watcher = watch.New(watch.Config{
+		Source: a.teleport, Hint: a.hint, Open: a.openRequests, Rules: a.book.Refresh, Log: a.log,
+	})
 	a.queue = reconcile.NewQueue(a.watcher.User, a.log)
 	a.reconciler = reconcile.New(reconcile.Config{
-		Requests: a.teleport, Presence: a.watcher, Directory: a.pagerduty, Incidents: a.pagerduty, Links: a.store,
-		Replica: a.store.Replica(), Rules: a.rules, Log: a.log,
+		Requests: a.teleport, Presence: a.watcher, Directory: a.directory, Incidents: a.pagerduty, Links: a.store,
+		Replica: a.store.Replica(), Rules: a.rules, Routes: a.book, Log: a.log,
 	})
-	a.poller = oncall.New(a.store, background{a.pagerduty}, a.pollInterval, a.hint, a.log)
+	a.poller = oncall.New(a.store, background{a.pagerduty}, a.pollInterval, a.polled, a.log)
 	a.dispatcher = webhook.NewDispatcher(a.store, a.queue.Wake, a.log)
 	a.handler, err = webhook.NewHandler(webhook.Config{
 		Path: c.Webhook.Path, Inbox: a.store, Secrets: a.secrets.webhook,
-		Accepted: a.dispatcher.Accepted, Observe: metrics.Webhook, Log: a.log,
+		Accepted: a.accepted, Observe: metrics.Webhook, Log: a.log,
 	})
 	if err != nil {
 		return fmt.Errorf("webhook.path: %w", err)
@@ -162,7 +171,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.log.Info("pdhook is starting", "version", a.version, "webhooks", a.webhooks.Addr().String(),
 		"admin", a.admin.Addr().String(), "teleport", a.current.Load().Teleport.Addr)
 	err := runInOrder(ctx,
-		stage{a.stopTaking, readiness{a.handler.Ready, a.log}.Run, a.watcher.Run, a.dispatcher.Run, a.poller.Run, a.secrets.Run},
+		stage{a.stopTaking, readiness{a.handler.Ready, a.log}.Run, a.watcher.Run, a.book.Run, a.dispatcher.Run, a.poller.Run, a.secrets.Run},
 		stage{a.runQueue},
 		stage{a.webhooks.Run, a.admin.Run, a.teleport.Run, a.pagerduty.Run},
 		stage{a.store.Run},
@@ -190,6 +199,24 @@ func (a *App) runQueue(ctx context.Context) error {
 
 func (a *App) hint(id access.RequestID, cause string) { a.queue.Add(id, cause) }
 
+// rulesChanged brings back what is pending: rules may name other services for it now.
+func (a *App) rulesChanged(ctx context.Context) { a.watcher.Remind(ctx, access.CauseRules) }
+
+// accepted hands a webhook event on, after dropping what it may have made untrue.
+func (a *App) accepted(e access.Event) {
+	a.directory.Forget()
+	a.dispatcher.Accepted(e)
+}
+
+// polled brings back a request whose requester has come on call, unlike what is remembered.
+func (a *App) polled(id access.RequestID, cause string) {
+	a.directory.Forget()
+	a.queue.Add(id, cause)
+}
+
+// recovered brings back what waits for PagerDuty, now that a trouble with it is over.
+func (a *App) recovered(ctx context.Context) { a.watcher.Remind(ctx, access.CauseReload) }
+
 // openRequests gives the requests with unfinished links.
 func (a *App) openRequests(ctx context.Context) ([]access.RequestID, error) {
 	links, err := a.store.OpenLinks(ctx)
@@ -216,6 +243,10 @@ func (a *App) rules() policy.Rules {
 		MaxRequestAge:      c.Policy.MaxRequestAge,
 		Notify:             policy.Notify(c.Policy.Notify),
 		Account:            c.PagerDuty.Account,
+		RequireIncident:    policy.RequireIncident(c.Policy.RequireIncident),
+		OwnIncidents:       c.Policy.OwnIncidents,
+		OnIncidentResolved: policy.OnIncidentResolved(c.Policy.OnIncidentResolved),
+		DryRun:             c.Policy.DryRun,
 	}
 }
 
@@ -224,4 +255,8 @@ type background struct{ client *pagerduty.Client }
 
 func (b background) OnCalls(ctx context.Context, q access.OnCallQuery) ([]access.OnCall, time.Time, error) {
 	return b.client.OnCalls(pagerduty.WithPriority(ctx, pagerduty.Background), q)
+}
+
+func (b background) Schedule(ctx context.Context, ref string, until time.Time) (access.Schedule, time.Time, error) {
+	return b.client.Schedule(pagerduty.WithPriority(ctx, pagerduty.Background), ref, until)
 }

@@ -5,9 +5,9 @@ package oncall
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"time"
 
@@ -22,6 +22,8 @@ type Pending interface {
 // Directory answers who is on call. A poll uses no more of PagerDuty's call budget than approvals leave.
 type Directory interface {
 	OnCalls(ctx context.Context, q access.OnCallQuery) ([]access.OnCall, time.Time, error)
+	// Schedule gives a schedule by "id:" and ID with the shifts that cover now.
+	Schedule(ctx context.Context, ref string, until time.Time) (access.Schedule, time.Time, error)
 }
 
 // Poller asks at an interval while, and only while, a pending request could change by the answer.
@@ -32,13 +34,13 @@ type Poller struct {
 	hint      func(id access.RequestID, cause string)
 	log       *slog.Logger
 
-	onCall map[access.RequestID]bool // those whose requester was on call at the last poll
-	failed string                    // text of the last failure, "" after a success
+	posts  map[access.RequestID][]string // where each requester stood at the last poll
+	failed string                        // text of the last failure, "" after a success
 }
 
 // New builds a Poller.
 func New(pending Pending, directory Directory, interval func() time.Duration, hint func(access.RequestID, string), log *slog.Logger) *Poller {
-	return &Poller{pending: pending, directory: directory, interval: interval, hint: hint, log: log, onCall: map[access.RequestID]bool{}}
+	return &Poller{pending: pending, directory: directory, interval: interval, hint: hint, log: log, posts: map[access.RequestID][]string{}}
 }
 
 // Run polls until the context ends.
@@ -51,60 +53,40 @@ func (p *Poller) Run(ctx context.Context) error {
 			return nil
 		case <-timer.C:
 		}
-		if err := p.poll(ctx); err != nil && ctx.Err() == nil && err.Error() != p.failed {
+		notBefore, err := p.poll(ctx)
+		switch {
+		case err == nil:
+			p.failed = ""
+		case ctx.Err() == nil && err.Error() != p.failed:
 			p.failed = err.Error()
 			p.log.Warn("Polling who is on call is put off", "error", err)
-		} else if err == nil {
-			p.failed = ""
 		}
-		timer.Reset(p.interval())
+		timer.Reset(max(p.interval(), time.Until(notBefore)))
 	}
 }
 
-func (p *Poller) poll(ctx context.Context) error {
+// poll brings back the requests whose requester has come on call, or at another level. Where that could not be told, the answer of
+// the last poll holds. Before notBefore another poll cannot work.
+func (p *Poller) poll(ctx context.Context) (notBefore time.Time, err error) {
 	links, err := p.pending.OpenLinks(ctx)
 	if err != nil {
-		return fmt.Errorf("listing pending requests: %w", err)
+		return time.Time{}, fmt.Errorf("listing pending requests: %w", err)
 	}
 	links = slices.DeleteFunc(links, func(l access.Link) bool {
-		return l.State != access.Pending || l.Reviewed || l.Named.User == "" || len(l.Named.Policies) == 0
+		return l.State != access.Pending || l.Reviewed || l.Named.User == "" || len(l.Named.Policies)+len(l.Named.Schedules) == 0
 	})
-	if len(links) == 0 {
-		clear(p.onCall)
-		return nil
-	}
-	entries, now, err := p.directory.OnCalls(ctx, question(links))
-	if err != nil {
-		return fmt.Errorf("asking who is on call: %w", err)
-	}
-	before := p.onCall
-	p.onCall = map[access.RequestID]bool{}
+	found := ask(ctx, p.directory, links)
+	before := p.posts
+	p.posts = map[access.RequestID][]string{}
 	for _, l := range links {
-		if !onCall(l, entries, now) {
-			continue
-		}
-		p.onCall[l.Request] = true
-		if !before[l.Request] {
+		now := found.posts(l)
+		if slices.ContainsFunc(now, func(post string) bool { return !slices.Contains(before[l.Request], post) }) {
 			p.hint(l.Request, access.CausePoll)
 		}
-	}
-	return nil
-}
-
-// question puts all links into one query.
-func question(links []access.Link) access.OnCallQuery {
-	users, policies := map[access.UserID]bool{}, map[access.PolicyID]bool{}
-	for _, l := range links {
-		users[l.Named.User] = true
-		for _, id := range l.Named.Policies {
-			policies[id] = true
+		if found.incompleteFor(l) {
+			now = append(now, before[l.Request]...)
 		}
+		p.posts[l.Request] = now
 	}
-	return access.OnCallQuery{Users: slices.Sorted(maps.Keys(users)), Policies: slices.Sorted(maps.Keys(policies))}
-}
-
-func onCall(l access.Link, entries []access.OnCall, now time.Time) bool {
-	return slices.ContainsFunc(entries, func(e access.OnCall) bool {
-		return e.User.ID == l.Named.User && slices.Contains(l.Named.Policies, e.Policy) && e.At(now)
-	})
+	return found.notBefore, errors.Join(found.errs...)
 }

@@ -73,8 +73,7 @@ func TestAnAccountIsReadFromNamesToWhoIsOnCall(t *testing.T) {
 		}
 	}
 	entries, now, err := a.client.OnCalls(ctx, access.OnCallQuery{
-		Users:    []access.UserID{access.UserID(a.alice.ID), access.UserID(a.bob.ID)},
-		Policies: []access.PolicyID{access.PolicyID(a.policy.ID)},
+		Users: []access.UserID{access.UserID(a.alice.ID), access.UserID(a.bob.ID)},
 	})
 	if err != nil || len(entries) != 2 || now.IsZero() {
 		t.Fatalf("got %+v at %v, %v, want the entries of Alice and Bob", entries, now, err)
@@ -97,7 +96,7 @@ func TestLookingAheadFindsTheNextShift(t *testing.T) {
 	start := time.Now().Add(2 * time.Hour).Truncate(time.Second)
 	a.UpgradeSchedule(a.primary.ID)
 	a.SetOnCall(a.primary.ID, a.alice.ID, start, start.Add(time.Hour))
-	q := access.OnCallQuery{Users: []access.UserID{access.UserID(a.alice.ID)}, Policies: []access.PolicyID{access.PolicyID(a.policy.ID)}, Until: start.Add(time.Minute)}
+	q := access.OnCallQuery{Users: []access.UserID{access.UserID(a.alice.ID)}, Until: start.Add(time.Minute)}
 	entries, _, err := a.client.OnCalls(t.Context(), q)
 	if err != nil || !slices.ContainsFunc(entries, func(e access.OnCall) bool { return e.Start.Equal(start) }) {
 		t.Errorf("got %+v, %v, want an entry that starts at %v", entries, err, start)
@@ -116,7 +115,7 @@ func TestAnIncidentLivesFromItsCreationToItsEnd(t *testing.T) {
 	}
 	a.Acknowledge(string(opened.ID), a.alice.ID)
 	got, err := a.client.Incident(ctx, opened.ID)
-	if err != nil || got.Status != access.Acknowledged || !slices.Equal(got.Acknowledgers, []string{"Alice"}) || string(got.TriggeredBy) != a.bot.ID || got.TriggerNotShown {
+	if err != nil || got.Status != access.Acknowledged || !slices.Equal([]string{got.Acknowledged[0].Name}, []string{"Alice"}) || string(got.TriggeredBy) != a.bot.ID || got.TriggerNotShown {
 		t.Errorf("got %+v, %v, want it acknowledged by Alice and triggered by the bot", got, err)
 	}
 	if err := a.client.AddNote(ctx, opened.ID, "Access request has been approved"); err != nil {
@@ -209,6 +208,18 @@ func TestFaultsOfPagerDutyAreNeverAnAnswer(t *testing.T) {
 				_, err := a.client.IncidentsByKey(t.Context(), opened.Key, opened.Service)
 				return err
 			},
+			"Schedule": func() error {
+				_, _, err := a.client.Schedule(t.Context(), "Primary", time.Time{})
+				return err
+			},
+			"OpenIncidents": func() error {
+				_, err := a.client.OpenIncidents(t.Context(), []access.ServiceID{opened.Service})
+				return err
+			},
+			"Resolver": func() error {
+				_, err := a.client.Resolver(t.Context(), opened.ID)
+				return err
+			},
 			"AddNote": func() error { return a.client.AddNote(t.Context(), opened.ID, "text") },
 			"Resolve": func() error { return a.client.Resolve(t.Context(), opened.ID) },
 		} {
@@ -244,7 +255,7 @@ func TestIgnoredFiltersAndLostPagesMislead(t *testing.T) {
 	if found, err := a.client.IncidentsByKey(t.Context(), opened.Key, opened.Service); err != nil || len(found) != 1 || found[0].ID != opened.ID {
 		t.Errorf("got %+v, %v, want only the incident asked for", found, err)
 	}
-	entries, _, err := a.client.OnCalls(t.Context(), access.OnCallQuery{Users: []access.UserID{access.UserID(a.bob.ID)}, Policies: []access.PolicyID{access.PolicyID(a.policy.ID)}})
+	entries, _, err := a.client.OnCalls(t.Context(), access.OnCallQuery{Users: []access.UserID{access.UserID(a.bob.ID)}})
 	if err != nil || len(entries) != 1 || string(entries[0].User.ID) != a.bob.ID {
 		t.Errorf("got %+v, %v, want only Bob", entries, err)
 	}
@@ -291,5 +302,21 @@ func TestTheRateLimitIsNeverOverrunByNotes(t *testing.T) {
 	_, err := a.client.User(t.Context(), a.alice.Email)
 	if f := failure(t, err); f.Class != access.Wait || !f.NotBefore.After(time.Now()) {
 		t.Errorf("got %v, want to wait after a 429 without headers", err)
+	}
+}
+
+func TestOnDutyTellsEverybodyOnThePolicy(t *testing.T) {
+	a := newAccount(t, pagerdutytest.Options{})
+	entries, now, err := a.client.OnDuty(t.Context(), access.PolicyID(a.policy.ID))
+	if err != nil || now.IsZero() || len(entries) == 0 {
+		t.Fatalf("got %v, %v, %v", entries, now, err)
+	}
+	for _, e := range entries {
+		if string(e.Policy) != a.policy.ID || e.User.Email == "" {
+			t.Errorf("got entry %+v, want one on policy %s with an e-mail address", e, a.policy.ID)
+		}
+	}
+	if _, _, err := a.client.OnDuty(t.Context(), ""); err == nil {
+		t.Error("an empty ID was asked for")
 	}
 }

@@ -25,7 +25,7 @@ func (c *Client) Run(ctx context.Context) error {
 		case err == nil:
 			if said != "" {
 				c.log.Info("PagerDuty does what it is asked again")
-				c.recovered()
+				c.recovered(ctx)
 			}
 			said, pause = "", firstCheck
 			c.untilTrouble(ctx)

@@ -173,7 +173,7 @@ func TestRunTellsTheEndOfTroubleAndOnlyThat(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := 0
-			attendedWith(t, Config{Recovered: func() { got++ }}, tt.ways...)
+			attendedWith(t, Config{Recovered: func(context.Context) { got++ }}, tt.ways...)
 			if got != tt.want {
 				t.Errorf("got told %d times, want %d", got, tt.want)
 			}

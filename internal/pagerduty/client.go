@@ -11,6 +11,7 @@
 package pagerduty
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,6 +19,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/PagerDuty/go-pagerduty"
@@ -29,7 +31,7 @@ type Config struct {
 	From      string                       // required: login e-mail of the user in whose name incidents and notes are written
 	Key       func() string                // required: the API key as of now; asked for each call, so that it can be replaced
 	Account   func() string                // the subdomain of the account that the key must belong to, as of now; default: any. Run tells of another
-	Recovered func()                       // called by Run when trouble that it told of has ended; may be nil
+	Recovered func(context.Context)        // called by Run when trouble that it told of has ended; may be nil
 	Observe   func(route string, code int) // called after each attempt with the route's template and the HTTP status, 0: no answer; may be nil
 	Log       *slog.Logger                 // default: discarded
 	Transport http.RoundTripper            // default: http.DefaultTransport with shorter timeouts
@@ -43,7 +45,7 @@ type Client struct {
 	from      string
 	key       func() string
 	account   func() string
-	recovered func()
+	recovered func(context.Context)
 	log       *slog.Logger
 	now       func() time.Time
 	http      *http.Client
@@ -52,6 +54,7 @@ type Client struct {
 	budget    *budget
 	health    *health
 	bot       bot
+	kinds     sync.Map // of schedules, by ID, as last seen: which endpoint to ask first
 }
 
 // New checks cfg and makes a client. It calls nobody.
@@ -70,7 +73,7 @@ func New(cfg Config) (*Client, error) {
 		cfg.Account = func() string { return "" }
 	}
 	if cfg.Recovered == nil {
-		cfg.Recovered = func() {}
+		cfg.Recovered = func(context.Context) {}
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

@@ -22,6 +22,7 @@ const (
 	codeUnknownFromToo   = 2017
 	codeMissingAbility   = 2014
 	codeFromMissing      = 2011
+	codeScheduleNotFound = 3004
 	codeIncidentNotFound = 5001
 	codeServiceNotFound  = 5002
 )
@@ -67,7 +68,7 @@ func (c *Client) refused(q call, r *refusal) *access.Failure {
 // isNotFound asks for PagerDuty's own error object: a 404 of something in between proves nothing.
 func (r *refusal) isNotFound() bool {
 	return r.explained && (r.status == http.StatusNotFound ||
-		slices.Contains([]int{codeNotFound, codeIncidentNotFound, codeServiceNotFound}, r.code))
+		slices.Contains([]int{codeNotFound, codeScheduleNotFound, codeIncidentNotFound, codeServiceNotFound}, r.code))
 }
 
 func (r *refusal) blamesFrom() bool {

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pdhook/pdhook/internal/access"
 )
@@ -37,6 +38,7 @@ func TestEachErrorAnswerHasItsClassAndNamesWhatToMend(t *testing.T) {
 		{"ability", 402, `{"error":{"message":"Account does not have the abilities","code":2014}}`, access.Permanent, false, access.ErrDenied, "lacks the ability"},
 		{"forbidden", 403, `{"error":{"message":"Access Denied","code":2010}}`, access.Permanent, false, access.ErrDenied, "no permission"},
 		{"not found", 404, `{"error":{"message":"Not Found","code":2100}}`, access.Permanent, false, access.ErrNotFound, "Not Found"},
+		{"schedule not found in words of 400", 400, `{"error":{"message":"Schedule Not Found","code":3004}}`, access.Permanent, false, access.ErrNotFound, "Schedule Not Found"},
 		{"not found in words of 400", 400, `{"error":{"message":"Service Not Found","code":5002}}`, access.Permanent, false, access.ErrNotFound, "Service Not Found"},
 		{"time-out there", 408, `{"error":{"message":"took too long","code":2016}}`, access.Retry, true, nil, "408"},
 		{"rate limit", 429, `{"error":{"message":"Rate Limit Exceeded","code":2020}}`, access.Wait, false, nil, "Rate Limit Exceeded"},
@@ -81,10 +83,10 @@ func TestAnAnswerWithoutTheExpectedObjectIsCouldNotTell(t *testing.T) {
 		"nothing":         ``,
 		"null":            `null`,
 		"a list":          `[]`,
-		"members null":    `{"users":null,"services":null,"service":null,"oncalls":null,"incident":null,"incidents":null,"notes":null,"note":null,"more":false,"offset":0}`,
-		"members numbers": `{"users":1,"services":1,"service":1,"oncalls":1,"incident":1,"incidents":1,"notes":1,"note":1,"more":false,"offset":0}`,
-		"members empty":   `{"users":[{}],"services":[{}],"service":{},"oncalls":[{}],"incident":{},"incidents":[{}],"notes":[{}],"note":{},"more":false,"offset":0}`,
-		"no more":         `{"users":[],"services":[],"oncalls":[],"incidents":[],"offset":0}`,
+		"members null":    `{"users":null,"schedules":null,"schedule":null,"log_entries":null,"services":null,"service":null,"oncalls":null,"incident":null,"incidents":null,"notes":null,"note":null,"more":false,"offset":0}`,
+		"members numbers": `{"users":1,"schedules":1,"schedule":1,"log_entries":1,"services":1,"service":1,"oncalls":1,"incident":1,"incidents":1,"notes":1,"note":1,"more":false,"offset":0}`,
+		"members empty":   `{"users":[{}],"schedules":[{}],"schedule":{},"log_entries":[{}],"services":[{}],"service":{},"oncalls":[{}],"incident":{},"incidents":[{}],"notes":[{}],"note":{},"more":false,"offset":0}`,
+		"no more":         `{"users":[],"schedules":[],"log_entries":[],"services":[],"oncalls":[],"incidents":[],"offset":0}`,
 	}
 	for shape, body := range bodies {
 		for name, act := range actions() {
@@ -167,16 +169,21 @@ func TestEmptyAndOddIDsAreNeverSent(t *testing.T) {
 		_, _, err := c.OnCalls(ctx, q)
 		return err
 	}
+	schedule := func(ref string) error {
+		_, _, err := c.Schedule(ctx, ref, time.Time{})
+		return err
+	}
 	tests := map[string]error{
 		"e-mail":              one(c.User(ctx, "")),
 		"blank e-mail":        one(c.User(ctx, " ")),
 		"service name":        one(c.Service(ctx, "")),
 		"service id":          one(c.Service(ctx, "id:")),
 		"path as service id":  one(c.Service(ctx, "id:../users")),
-		"no users":            onCalls(access.OnCallQuery{Policies: []access.PolicyID{"PPOL"}}),
-		"no policies":         onCalls(access.OnCallQuery{Users: []access.UserID{"PUSER"}}),
-		"one empty user":      onCalls(access.OnCallQuery{Users: []access.UserID{"PUSER", ""}, Policies: []access.PolicyID{"PPOL"}}),
-		"one empty policy":    onCalls(access.OnCallQuery{Users: []access.UserID{"PUSER"}, Policies: []access.PolicyID{""}}),
+		"schedule name":       schedule(" "),
+		"schedule id":         schedule("id:"),
+		"path as schedule id": schedule("id:PSCHED/users"),
+		"no users":            onCalls(access.OnCallQuery{}),
+		"one empty user":      onCalls(access.OnCallQuery{Users: []access.UserID{"PUSER", ""}}),
 		"incident":            one(c.Incident(ctx, "")),
 		"incident number":     one(c.Incident(ctx, "1234")),
 		"path as incident":    one(c.Incident(ctx, "Q1/notes")),
@@ -191,6 +198,10 @@ func TestEmptyAndOddIDsAreNeverSent(t *testing.T) {
 		"note's incident":     c.AddNote(ctx, "", "text"),
 		"resolve":             c.Resolve(ctx, ""),
 		"resolve a number":    c.Resolve(ctx, "17"),
+		"reopen":              c.Reopen(ctx, ""),
+		"resolver":            one(c.Resolver(ctx, "17")),
+		"no services":         one(c.OpenIncidents(ctx, nil)),
+		"one empty service":   one(c.OpenIncidents(ctx, []access.ServiceID{"PSVC", ""})),
 	}
 	for name, err := range tests {
 		if f := failure(t, err); f.Class != access.Permanent || f.Unclear {

@@ -148,6 +148,7 @@ func incidentObject(id, key, service string) object {
 		"created_at": "2026-03-01T12:00:00Z", "html_url": "https://acme.pagerduty.com/incidents/" + id,
 		"service":                 object{"id": service, "type": "service_reference", "summary": "Payments"},
 		"acknowledgements":        []object{},
+		"assignments":             []object{},
 		"last_status_change_by":   object{"id": service, "type": "service_reference"},
 		"resolve_reason":          nil,
 		"first_trigger_log_entry": object{"id": "R1", "type": "trigger_log_entry", "agent": object{"id": "PBOT", "type": "user_reference"}, "channel": object{"type": nil}}}
@@ -189,7 +190,23 @@ func actions() map[string]func(context.Context, *Client) error {
 			return err
 		},
 		"OnCalls": func(ctx context.Context, c *Client) error {
-			_, _, err := c.OnCalls(ctx, access.OnCallQuery{Users: []access.UserID{"PUSER"}, Policies: []access.PolicyID{"PPOL"}})
+			_, _, err := c.OnCalls(ctx, access.OnCallQuery{Users: []access.UserID{"PUSER"}})
+			return err
+		},
+		"Schedule by name": func(ctx context.Context, c *Client) error {
+			_, _, err := c.Schedule(ctx, "primary", time.Time{})
+			return err
+		},
+		"Schedule by id": func(ctx context.Context, c *Client) error {
+			_, _, err := c.Schedule(ctx, "id:PSCHED", time.Time{})
+			return err
+		},
+		"OpenIncidents": func(ctx context.Context, c *Client) error {
+			_, err := c.OpenIncidents(ctx, []access.ServiceID{"PSVC"})
+			return err
+		},
+		"Resolver": func(ctx context.Context, c *Client) error {
+			_, err := c.Resolver(ctx, "QINC")
 			return err
 		},
 		"Incident": func(ctx context.Context, c *Client) error {
@@ -211,6 +228,7 @@ func actions() map[string]func(context.Context, *Client) error {
 		"CreateIncident": create,
 		"AddNote":        func(ctx context.Context, c *Client) error { return c.AddNote(ctx, "QINC", "text") },
 		"Resolve":        func(ctx context.Context, c *Client) error { return c.Resolve(ctx, "QINC") },
+		"Reopen":         func(ctx context.Context, c *Client) error { return c.Reopen(ctx, "QINC") },
 	}
 }
 
@@ -220,5 +238,5 @@ func create(ctx context.Context, c *Client) error {
 }
 
 func isWrite(action string) bool {
-	return slices.Contains([]string{"CreateIncident", "AddNote", "Resolve"}, action)
+	return slices.Contains([]string{"CreateIncident", "AddNote", "Resolve", "Reopen"}, action)
 }

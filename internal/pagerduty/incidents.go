@@ -12,13 +12,16 @@ import (
 )
 
 type incident struct {
-	ID               string     `json:"id"`
-	Status           string     `json:"status"`
-	Key              string     `json:"incident_key"`
-	HTMLURL          string     `json:"html_url"`
-	Created          string     `json:"created_at"`
-	Service          reference  `json:"service"`
-	ChangedBy        *reference `json:"last_status_change_by"`
+	ID          string     `json:"id"`
+	Status      string     `json:"status"`
+	Key         string     `json:"incident_key"`
+	HTMLURL     string     `json:"html_url"`
+	Created     string     `json:"created_at"`
+	Service     reference  `json:"service"`
+	ChangedBy   *reference `json:"last_status_change_by"`
+	Assignments []struct {
+		Assignee *reference `json:"assignee"`
+	} `json:"assignments"`
 	Acknowledgements []struct {
 		Acknowledger *reference `json:"acknowledger"`
 	} `json:"acknowledgements"`
@@ -125,6 +128,48 @@ func newestFirst(byID map[access.IncidentID]access.Incident) []access.Incident {
 	return found
 }
 
+// OpenIncidents gives the triggered and acknowledged incidents on the services, of whatever age, newest first.
+func (c *Client) OpenIncidents(ctx context.Context, services []access.ServiceID) ([]access.Incident, error) {
+	found, err := c.openIncidents(ctx, services)
+	if err != nil {
+		return nil, fmt.Errorf("looking for open incidents on services %q: %w", services, err)
+	}
+	return found, nil
+}
+
+func (c *Client) openIncidents(ctx context.Context, services []access.ServiceID) ([]access.Incident, error) {
+	if len(services) == 0 || !allValid(services) {
+		return nil, permanent(errors.New("PagerDuty IDs of services are needed")) // no filter lists all incidents
+	}
+	q := call{route: "GET /incidents", path: "/incidents", query: url.Values{
+		"service_ids[]": texts(unique(services)),
+		"statuses[]":    {string(access.Triggered), string(access.Acknowledged)},
+		"date_range":    {"all"},
+		"include[]":     withTrigger(),
+	}}
+	listed, _, err := list[incident](ctx, c, q, "incidents")
+	if err != nil {
+		return nil, err
+	}
+	byID := map[access.IncidentID]access.Incident{}
+	for _, raw := range listed {
+		i, err := c.incident(raw)
+		if err != nil {
+			return nil, answer{call: q}.unreadable(err)
+		}
+		// A status that PagerDuty may introduce is none that the operator asked for.
+		known := i.Status == access.Triggered || i.Status == access.Acknowledged
+		if !known || !slices.Contains(services, i.Service) {
+			continue
+		}
+		if raw.Assignments == nil || raw.Acknowledgements == nil {
+			return nil, answer{call: q}.unreadable(fmt.Errorf("incident %s does not show who has it", i.ID))
+		}
+		byID[i.ID] = i
+	}
+	return newestFirst(byID), nil
+}
+
 // incident puts an incident into the domain's words.
 func (c *Client) incident(raw incident) (access.Incident, error) {
 	if raw.ID == "" || raw.Status == "" || raw.Service.ID == "" {
@@ -147,13 +192,18 @@ func (c *Client) incident(raw incident) (access.Incident, error) {
 		}
 	}
 	if raw.FirstTrigger != nil {
-		i.TriggeredBy, i.TriggerNotShown = agentOf(raw.FirstTrigger.Agent)
+		var by access.User
+		by, i.TriggerNotShown = agentOf(raw.FirstTrigger.Agent)
+		i.TriggeredBy = by.ID
 	}
 	if i.Status == access.Acknowledged {
 		for _, a := range raw.Acknowledgements {
-			if a.Acknowledger != nil {
-				i.Acknowledgers = append(i.Acknowledgers, a.Acknowledger.label())
-			}
+			i.Acknowledged = append(i.Acknowledged, person(a.Acknowledger)...)
+		}
+	}
+	if i.Open() {
+		for _, a := range raw.Assignments {
+			i.Assigned = append(i.Assigned, person(a.Assignee)...)
 		}
 	}
 	if i.Status == access.Resolved && raw.ChangedBy.isUser() {
@@ -167,18 +217,25 @@ func (c *Client) incident(raw incident) (access.Incident, error) {
 	return i, nil
 }
 
-// agentOf gives the user that a trigger log entry names: none when it was an integration or automation,
+// person gives a user by ID and name; nobody for a service, which may acknowledge, too.
+func person(r *reference) []access.User {
+	if !r.isUser() || r.ID == "" {
+		return nil
+	}
+	return []access.User{{ID: access.UserID(r.ID), Name: r.label()}}
+}
+
+// agentOf gives the user that a log entry names: the zero User when it was an integration or automation,
 // notShown when the entry is a mere reference, without agent.
-func agentOf(agent maybe[reference]) (user access.UserID, notShown bool) {
+func agentOf(agent maybe[reference]) (user access.User, notShown bool) {
 	switch {
 	case !agent.shown:
-		return "", true
+		return access.User{}, true
 	case agent.value == nil:
-		return "", false
-	case agent.value.Type == "":
-		return "", true
-	case !agent.value.isUser():
-		return "", false
+		return access.User{}, false
 	}
-	return access.UserID(agent.value.ID), agent.value.ID == ""
+	for _, u := range person(agent.value) {
+		return u, false
+	}
+	return access.User{}, agent.value.Type == "" || agent.value.isUser()
 }

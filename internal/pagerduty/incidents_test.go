@@ -30,7 +30,7 @@ func TestIncidentIsReadInAllItsShapes(t *testing.T) {
 			{"acknowledger": object{"id": "PSVC", "type": "service_reference", "summary": "Payments"}},
 			{"acknowledger": nil},
 		}}, func(i *access.Incident) {
-			i.Status, i.Acknowledgers = access.Acknowledged, []string{"Ann", "Bob", "Payments"}
+			i.Status, i.Acknowledged = access.Acknowledged, []access.User{{ID: "P1", Name: "Ann"}, {ID: "P2", Name: "Bob"}}
 		}},
 		{"resolved by a user", object{"status": "resolved", "last_status_change_by": user("Ann")}, func(i *access.Incident) {
 			i.Status, i.ResolvedBy = access.Resolved, "Ann"
@@ -120,6 +120,56 @@ func TestNoIncidentWithTheKeyIsAnEmptyAnswer(t *testing.T) {
 	}
 }
 
+func TestOpenIncidentsAreOnTheServicesAndOpenWhateverPagerDutySends(t *testing.T) {
+	at := func(id, service, status, created string) object {
+		return with(incidentObject(id, "key-"+id, service), object{"status": status, "created_at": created})
+	}
+	f := paged("incidents", 2,
+		at("Q1", "PSVC", "triggered", "2025-01-01T00:00:00Z"),
+		at("Q2", "PSVC", "resolved", "2026-01-02T00:00:00Z"),
+		at("Q3", "POTHER", "triggered", "2026-01-03T00:00:00Z"),
+		at("Q4", "PSVD", "acknowledged", "2026-01-04T00:00:00Z"),
+		at("Q4", "PSVD", "acknowledged", "2026-01-04T00:00:00Z"),
+		at("Q5", "psvc", "triggered", "2026-01-05T00:00:00Z"),
+		at("Q6", "PSVC", "parked", "2026-01-06T00:00:00Z"))
+	got, err := f.start(t).OpenIncidents(t.Context(), []access.ServiceID{"PSVD", "PSVC", "PSVD"})
+	var ids []access.IncidentID
+	for _, i := range got {
+		ids = append(ids, i.ID)
+	}
+	if want := []access.IncidentID{"Q4", "Q1"}; err != nil || !slices.Equal(ids, want) {
+		t.Errorf("got %v, %v, want %v", ids, err, want)
+	}
+	q := f.query(0)
+	if !slices.Equal(q["service_ids[]"], []string{"PSVC", "PSVD"}) || !slices.Equal(q["statuses[]"], []string{"triggered", "acknowledged"}) ||
+		q.Get("date_range") != "all" || !slices.Contains(q["include[]"], "first_trigger_log_entries") {
+		t.Errorf("got query %v, want each service once, both open statuses, all dates and the first trigger log entries", q)
+	}
+}
+
+func TestAnOpenIncidentShowsWhoHasIt(t *testing.T) {
+	shown := with(incidentObject("QINC", "key", "PSVC"), object{"status": "acknowledged",
+		"assignments": []object{
+			{"at": "2026-03-01T12:01:00Z", "assignee": object{"id": "PANN", "type": "user_reference", "summary": "Ann"}},
+			{"assignee": object{"id": "PESC", "type": "escalation_policy_reference", "summary": "Night"}},
+			{"assignee": nil},
+		},
+		"acknowledgements": []object{{"acknowledger": object{"id": "PBOB", "type": "user_reference", "summary": "Bob"}}}})
+	got, err := paged("incidents", 100, shown).start(t).OpenIncidents(t.Context(), []access.ServiceID{"PSVC"})
+	if err != nil || len(got) != 1 || !slices.Equal(got[0].Assigned, []access.User{{ID: "PANN", Name: "Ann"}}) ||
+		!slices.Equal(got[0].Acknowledged, []access.User{{ID: "PBOB", Name: "Bob"}}) {
+		t.Errorf("got %+v, %v, want it assigned to Ann and acknowledged by Bob", got, err)
+	}
+	for _, missing := range []string{"assignments", "acknowledgements"} {
+		for _, value := range []any{nil, "many"} {
+			o := with(incidentObject("QINC", "key", "PSVC"), object{missing: value})
+			if _, err := paged("incidents", 100, o).start(t).OpenIncidents(t.Context(), []access.ServiceID{"PSVC"}); err == nil || failure(t, err).Class != access.Retry {
+				t.Errorf("%s %v: got %v, want could not tell", missing, value, err)
+			}
+		}
+	}
+}
+
 func TestCreateIncidentSendsWhatPagerDutyWants(t *testing.T) {
 	f := always(201, encode(object{"incident": incidentObject("QNEW", "key", "PSVC")}))
 	got, err := f.start(t).CreateIncident(t.Context(), access.NewIncident{Key: "key", Service: "PSVC", Title: "Access request from ann", Details: "line\nline"})
@@ -166,6 +216,24 @@ func TestAnIncidentStillOpenAfterResolvingIsUnclear(t *testing.T) {
 	f := always(200, encode(object{"incident": incidentObject("QINC", "key", "PSVC")}))
 	if err := f.start(t).Resolve(t.Context(), "QINC"); !failure(t, err).Unclear {
 		t.Errorf("got %v, want it unclear", err)
+	}
+}
+
+func TestReopenTriggersAnIncidentAgainWherePagerDutyLetsIt(t *testing.T) {
+	f := always(200, encode(object{"incident": incidentObject("QINC", "key", "PSVC")}))
+	if err := f.start(t).Reopen(t.Context(), "QINC"); err != nil {
+		t.Errorf("got %v, want no error", err)
+	}
+	wantJSON(t, f.sent[0], `{"incident":{"type":"incident_reference","status":"triggered"}}`)
+
+	for _, refused := range []string{`{"error":{"message":"Incident Already Resolved","code":1001}}`, `{"error":{"message":"Invalid Status","code":1003}}`} {
+		if err := always(400, refused).start(t).Reopen(t.Context(), "QINC"); !access.IsPermanent(err) || access.IsUnclear(err) {
+			t.Errorf("refused with %s: got %v, want a permanent error", refused, err)
+		}
+	}
+	f = always(200, encode(object{"incident": with(incidentObject("QINC", "key", "PSVC"), object{"status": "resolved"})}))
+	if err := f.start(t).Reopen(t.Context(), "QINC"); !failure(t, err).Unclear {
+		t.Errorf("still resolved: got %v, want it unclear", err)
 	}
 }
 

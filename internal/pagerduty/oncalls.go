@@ -11,15 +11,9 @@ import (
 	"github.com/pdhook/pdhook/internal/access"
 )
 
-const (
-	maxLookAhead = 90 * 24 * time.Hour // PagerDuty's limit for until
-	sinceMargin  = time.Minute         // since lies this far before now: Date counts whole seconds only
-
-	// How many IDs one question may name, so that its address stays under the 8 KiB that web servers
-	// commonly take.
-	usersPerCall    = 150
-	policiesPerCall = 75
-)
+// usersPerCall is how many users one question may name, so that its address stays under the 8 KiB that web
+// servers commonly take.
+const usersPerCall = 250
 
 type onCall struct {
 	User     reference        `json:"user"`
@@ -30,10 +24,10 @@ type onCall struct {
 	End      maybe[string]    `json:"end"`
 }
 
-// OnCalls gives the on-call entries of q's users on q's policies: those that cover now, and with q.Until
-// also those that begin by then (at most 90 days ahead). Now is PagerDuty's. An entry's user has no
-// e-mail when PagerDuty left it out. Empty lists and IDs are errors: PagerDuty would take them for
-// everybody.
+// OnCalls gives the on-call entries of q's users on all policies: those that cover now, and with q.Until also
+// those that begin by then (at most 90 days ahead). Now is PagerDuty's. An entry's user has no e-mail when
+// PagerDuty left it out. No user and an empty ID are errors: PagerDuty would take them for everybody. A
+// schedule that no policy uses has no entries here, see Schedule.
 func (c *Client) OnCalls(ctx context.Context, q access.OnCallQuery) (entries []access.OnCall, now time.Time, err error) {
 	if entries, now, err = c.onCalls(ctx, q); err != nil {
 		return nil, time.Time{}, fmt.Errorf("asking who is on call: %w", err)
@@ -42,58 +36,65 @@ func (c *Client) OnCalls(ctx context.Context, q access.OnCallQuery) (entries []a
 }
 
 func (c *Client) onCalls(ctx context.Context, q access.OnCallQuery) ([]access.OnCall, time.Time, error) {
-	if len(q.Users) == 0 || len(q.Policies) == 0 || !allValid(q.Users) || !allValid(q.Policies) {
-		return nil, time.Time{}, permanent(fmt.Errorf("users %q on policies %q: PagerDuty IDs are needed on both sides", q.Users, q.Policies))
+	if len(q.Users) == 0 || !allValid(q.Users) {
+		return nil, time.Time{}, permanent(fmt.Errorf("users %q: PagerDuty IDs are needed", q.Users))
 	}
-	since := c.pagerDutyNow().Add(-sinceMargin)
-	entries, now, err := c.allOnCalls(ctx, q, since)
-	if err == nil && !q.Until.IsZero() && since.After(now) {
-		// The clock here is ahead, as the first answer shows: what ends between now and since is missing.
-		entries, now, err = c.allOnCalls(ctx, q, now.Add(-sinceMargin))
+	if !q.Until.After(c.pagerDutyNow()) {
+		return c.onCallsIn(ctx, nil, q.Users)
 	}
-	return entries, now, err
+	return lookAhead(c, q.Until, func(s span) ([]access.OnCall, time.Time, error) {
+		return c.onCallsIn(ctx, &s, q.Users)
+	})
 }
 
-// pagerDutyNow is the present by PagerDuty's clock as far as earlier answers tell.
-func (c *Client) pagerDutyNow() time.Time { return c.now().Add(-c.health.snapshot().Skew) }
-
-func (c *Client) allOnCalls(ctx context.Context, q access.OnCallQuery, since time.Time) (entries []access.OnCall, now time.Time, err error) {
+// onCallsIn asks for a span; nil: right now by PagerDuty's clock.
+func (c *Client) onCallsIn(ctx context.Context, s *span, all []access.UserID) (entries []access.OnCall, now time.Time, err error) {
 	seen := map[access.OnCall]bool{}
-	for users := range slices.Chunk(unique(q.Users), usersPerCall) {
-		for policies := range slices.Chunk(unique(q.Policies), policiesPerCall) {
-			part := access.OnCallQuery{Users: users, Policies: policies, Until: q.Until}
-			listed, date, err := c.someOnCalls(ctx, part, since)
-			if err != nil {
-				return nil, time.Time{}, err
-			}
-			now = date
-			for _, e := range listed {
-				// Pages that shift repeat entries; this is what tells entries apart.
-				same := access.OnCall{User: access.User{ID: e.User.ID}, Policy: e.Policy, Level: e.Level, Schedule: e.Schedule, Start: e.Start}
-				if !seen[same] {
-					seen[same] = true
-					entries = append(entries, e)
-				}
+	for users := range slices.Chunk(unique(all), usersPerCall) {
+		listed, date, err := c.onCallsOf(ctx, s, users)
+		if err != nil {
+			return nil, time.Time{}, err
+		}
+		now = date
+		for _, e := range listed {
+			// Pages that shift repeat entries; this is what tells entries apart.
+			same := access.OnCall{User: access.User{ID: e.User.ID}, Policy: e.Policy, Level: e.Level, Schedule: e.Schedule, Start: e.Start}
+			if !seen[same] {
+				seen[same] = true
+				entries = append(entries, e)
 			}
 		}
 	}
 	return entries, now, nil
 }
 
-func (c *Client) someOnCalls(ctx context.Context, asked access.OnCallQuery, since time.Time) ([]access.OnCall, time.Time, error) {
+func (c *Client) onCallsOf(ctx context.Context, s *span, users []access.UserID) ([]access.OnCall, time.Time, error) {
+	return c.listOnCalls(ctx, s, "user_ids[]", texts(users), func(e access.OnCall) bool { return slices.Contains(users, e.User.ID) })
+}
+
+// OnDuty gives who is on call for a policy right now by PagerDuty's clock, at every level. It serves to explain a
+// decision, never to make one, and yields to all other calls.
+func (c *Client) OnDuty(ctx context.Context, policy access.PolicyID) (entries []access.OnCall, now time.Time, err error) {
+	if !validID(policy) {
+		return nil, time.Time{}, permanent(fmt.Errorf("policy %q is no PagerDuty ID", policy))
+	}
+	entries, now, err = c.listOnCalls(WithPriority(ctx, Background), nil, "escalation_policy_ids[]", []string{string(policy)},
+		func(e access.OnCall) bool { return e.Policy == policy })
+	if err != nil {
+		return nil, time.Time{}, fmt.Errorf("asking who is on duty on policy %s: %w", policy, err)
+	}
+	return entries, now, nil
+}
+
+// listOnCalls asks with one filter, and applies it again to what comes back.
+func (c *Client) listOnCalls(ctx context.Context, s *span, filter string, ids []string, asked func(access.OnCall) bool) ([]access.OnCall, time.Time, error) {
 	q := call{route: "GET /oncalls", path: "/oncalls", query: url.Values{
-		"user_ids[]":              texts(asked.Users),
-		"escalation_policy_ids[]": texts(asked.Policies),
-		"include[]":               {"users"},
-		"time_zone":               {"UTC"},
+		filter:      ids,
+		"include[]": {"users"},
+		"time_zone": {"UTC"},
 	}}
-	if asked.Until.After(since.Add(sinceMargin)) { // without since and until: right now
-		until := asked.Until
-		if last := since.Add(maxLookAhead); until.After(last) {
-			until = last
-		}
-		q.query.Set("since", since.UTC().Format(time.RFC3339))
-		q.query.Set("until", until.UTC().Format(time.RFC3339))
+	if s != nil {
+		s.addTo(q.query)
 	}
 	listed, date, err := list[onCall](ctx, c, q, "oncalls")
 	if err != nil {
@@ -109,7 +110,7 @@ func (c *Client) someOnCalls(ctx context.Context, asked access.OnCallQuery, sinc
 		if err != nil {
 			return nil, time.Time{}, a.unreadable(err)
 		}
-		if slices.Contains(asked.Users, e.User.ID) && slices.Contains(asked.Policies, e.Policy) {
+		if asked(e) {
 			entries = append(entries, e)
 		}
 	}

@@ -15,8 +15,8 @@ const (
 type priorityKey struct{}
 
 // WithPriority marks the calls made under the context it gives. Methods that are never more urgent than
-// a priority lower it by themselves: CreateIncident and IncidentsByKey are Creation; Incident, Notes, AddNote
-// and Resolve are Background.
+// a priority lower it by themselves: CreateIncident and IncidentsByKey are Creation; Incident, Notes, AddNote,
+// Resolve, Reopen and Resolver are Background.
 func WithPriority(ctx context.Context, p Priority) context.Context {
 	return context.WithValue(ctx, priorityKey{}, max(p, priorityOf(ctx)))
 }

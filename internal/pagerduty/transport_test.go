@@ -30,8 +30,11 @@ func TestQuestionsAreRepeatedTwiceAndWritesNever(t *testing.T) {
 			f := always(tt.status, ``)
 			err := act(t.Context(), f.start(t))
 			want := tt.questions
-			if isWrite(name) {
+			switch {
+			case isWrite(name):
 				want = 1
+			case name == "Schedule by id" && tt.status == 400:
+				want = 2 // it may be one of the other kind
 			}
 			if err == nil || f.count() != want {
 				t.Errorf("%s answered %d: got %d calls, %v, want %d", name, tt.status, f.count(), err, want)
@@ -167,8 +170,9 @@ func TestAttemptsAreCountedByRouteWithoutNames(t *testing.T) {
 	}
 	want := map[string]int{
 		"GET /users 503": 6, "GET /services 503": 3, "GET /services/{id} 503": 3, "GET /oncalls 503": 3,
-		"GET /incidents/{id} 0": 3, "GET /incidents 503": 3, "GET /incidents/{id}/notes 503": 3,
-		"POST /incidents 503": 1, "POST /incidents/{id}/notes 503": 1, "PUT /incidents/{id} 0": 1,
+		"GET /schedules 503": 3, "GET /v3/schedules/{id} 503": 3,
+		"GET /incidents/{id} 0": 3, "GET /incidents 503": 6, "GET /incidents/{id}/notes 503": 3, "GET /incidents/{id}/log_entries 503": 3,
+		"POST /incidents 503": 1, "POST /incidents/{id}/notes 503": 1, "PUT /incidents/{id} 0": 2,
 	}
 	if fmt.Sprint(seen) != fmt.Sprint(want) {
 		t.Errorf("got %v, want %v", seen, want)

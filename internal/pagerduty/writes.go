@@ -88,20 +88,31 @@ func (c *Client) Resolve(ctx context.Context, id access.IncidentID) error {
 }
 
 func (c *Client) resolve(ctx context.Context, id access.IncidentID) error {
+	err := c.setStatus(ctx, id, access.Resolved)
+	if r, ok := errors.AsType[*refusal](err); ok && r.code == codeAlreadyResolved {
+		return nil
+	}
+	return err
+}
+
+// Reopen triggers a resolved incident again. Whether PagerDuty does that is not settled by its documents: where
+// it refuses, the error is permanent.
+func (c *Client) Reopen(ctx context.Context, id access.IncidentID) error {
+	if err := c.setStatus(WithPriority(ctx, Background), id, access.Triggered); err != nil {
+		return fmt.Errorf("reopening incident %q: %w", id, err)
+	}
+	return nil
+}
+
+func (c *Client) setStatus(ctx context.Context, id access.IncidentID, status access.IncidentStatus) error {
 	if !validID(id) {
 		return errNoIncidentID()
 	}
 	a, err := c.do(ctx, call{
 		route: "PUT /incidents/{id}",
 		path:  "/incidents/" + string(id),
-		body: map[string]any{"incident": map[string]string{
-			"type":   "incident_reference",
-			"status": string(access.Resolved),
-		}},
+		body:  map[string]any{"incident": map[string]string{"type": "incident_reference", "status": string(status)}},
 	})
-	if r, ok := errors.AsType[*refusal](err); ok && r.code == codeAlreadyResolved {
-		return nil
-	}
 	if err != nil {
 		return err
 	}
@@ -109,7 +120,7 @@ func (c *Client) resolve(ctx context.Context, id access.IncidentID) error {
 	if err != nil {
 		return err
 	}
-	if after.Open() {
+	if after.Open() != (status != access.Resolved) {
 		return a.unreadable(fmt.Errorf("it is still %s", after.Status))
 	}
 	return nil

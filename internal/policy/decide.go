@@ -18,12 +18,13 @@ func Decide(rules Rules, f Facts) access.Decision {
 		d.Sentence = "pdhook has already reviewed the request"
 		return d
 	}
-	onCall, evidence := checkOnCall(rules, f)
+	onCall, duties := checkOnCall(rules, f)
+	incident, basis := checkIncident(rules, f, onCall, duties)
 	d.Checks = []access.Check{
 		checkUser(rules, f),
 		checkRoles(rules, f.Request),
 		onCall,
-		checkIncident(),
+		incident,
 		checkWindow(rules, f),
 		checkReviews(f.Request),
 	}
@@ -41,9 +42,47 @@ func Decide(rules Rules, f Facts) access.Decision {
 		d.Sentence = d.Checks[decisive].Sentence
 		return d
 	}
-	d.Verdict, d.Evidence = access.Approve, evidence
-	d.Sentence = onCall.Sentence
+	best := supported(duties, basis)
+	d.Verdict, d.Evidence = access.Approve, evidenceOf(f, best, basis)
+	d.Sentence = best.sentence
+	if len(basis) > 0 {
+		d.Sentence += ", " + incident.Sentence
+	}
 	return d
+}
+
+// supported gives the first duty that an incident of the basis belongs to, so that the evidence fits together.
+// One by a schedule takes any; without a basis the first duty of all is meant.
+func supported(duties []duty, basis []access.Incident) duty {
+	for _, d := range duties {
+		if len(basis) == 0 || d.service.ID == "" ||
+			slices.ContainsFunc(basis, func(i access.Incident) bool { return i.Service == d.service.ID }) {
+			return d
+		}
+	}
+	return duties[0]
+}
+
+// evidenceOf gathers what an approval rests on. It is as fresh as all that was looked at.
+func evidenceOf(f Facts, best duty, basis []access.Incident) *access.Evidence {
+	e := &access.Evidence{User: f.User.Value, Service: best.service, Schedule: best.schedule, OnCall: best.entry,
+		Incidents: basis, ReadAt: f.User.ReadAt}
+	for _, s := range f.Services {
+		e.ReadAt = olderOf(e.ReadAt, s.Fact.Known(), s.Fact.ReadAt)
+	}
+	for _, s := range f.Schedules {
+		e.ReadAt = olderOf(e.ReadAt, s.Fact.Known(), s.Fact.ReadAt)
+	}
+	e.ReadAt = olderOf(e.ReadAt, f.OnCalls.Known(), f.OnCalls.ReadAt)
+	e.ReadAt = olderOf(e.ReadAt, f.Incidents.Known(), f.Incidents.ReadAt)
+	return e
+}
+
+func olderOf(at time.Time, known bool, other time.Time) time.Time {
+	if known && other.Before(at) {
+		return other
+	}
+	return at
 }
 
 // checkUser is check 1: the requester is exactly one PagerDuty user, found by login e-mail.
@@ -99,11 +138,6 @@ func checkRoles(rules Rules, req access.Request) access.Check {
 	return c
 }
 
-// checkIncident is check 4 with require_incident = "none".
-func checkIncident() access.Check {
-	return access.Check{Name: "incident", Status: access.Passed, Want: "none", Sentence: "being on call is enough, no incident is required"}
-}
-
 // checkWindow is check 5: the access starts now, is short enough, and the request is young enough.
 func checkWindow(rules Rules, f Facts) access.Check {
 	req := f.Request
@@ -151,6 +185,11 @@ func checkAccount(rules Rules, f Facts) access.Check {
 			accounts = append(accounts, s.Fact.Value.Account)
 		}
 	}
+	for _, s := range f.Schedules {
+		if s.Fact.Known() {
+			accounts = append(accounts, s.Fact.Value.Schedule.Account)
+		}
+	}
 	for _, a := range accounts {
 		switch {
 		case a == "":
@@ -167,19 +206,31 @@ func checkAccount(rules Rules, f Facts) access.Check {
 	return c
 }
 
-// next is the earliest announced moment at which a "no" may become a "yes" by itself.
+// next is the earliest announced moment at which a "no" may become a "yes" by itself. It lies after the facts,
+// which is not always after the decision: then the facts are out of date by what they announce themselves.
 func next(rules Rules, f Facts) time.Time {
 	var at time.Time
 	earlier := func(t time.Time) {
-		if t.After(f.Now) && (at.IsZero() || t.Before(at)) {
+		if at.IsZero() || t.Before(at) {
 			at = t
 		}
 	}
-	earlier(f.Request.AssumeStart)
-	for _, e := range f.OnCalls.Value.Entries {
-		if levelAllowed(rules, e) {
-			// The shift starts by PagerDuty's clock; we wait by ours.
-			earlier(e.Start.Add(f.OnCalls.ReadAt.Sub(f.OnCalls.Value.Now)))
+	if f.Request.AssumeStart.After(f.Now) {
+		earlier(f.Request.AssumeStart)
+	}
+	// Shifts start by PagerDuty's clock; we wait by ours.
+	for _, s := range f.Services {
+		if s.Fact.Known() && f.OnCalls.Known() && !f.OnCalls.Value.Now.IsZero() {
+			if start, found := nextShift(rules, f, s.Fact.Value.Policy); found {
+				earlier(start.Add(f.OnCalls.ReadAt.Sub(f.OnCalls.Value.Now)))
+			}
+		}
+	}
+	for _, s := range f.Schedules {
+		if s.Fact.Known() && !s.Fact.Value.Now.IsZero() {
+			if start, found := comingShift(s.Fact.Value, f.User.Value.ID); found {
+				earlier(start.Add(s.Fact.ReadAt.Sub(s.Fact.Value.Now)))
+			}
 		}
 	}
 	return at

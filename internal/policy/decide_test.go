@@ -1,100 +1,15 @@
 package policy
 
 import (
-	"errors"
-	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/pdhook/pdhook/internal/access"
 )
 
-var (
-	now   = time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)
-	alice = access.User{ID: "UALICE", Name: "Alice", Email: "alice@example.com", Account: "acme"}
-	bob   = access.User{ID: "UBOB", Name: "Bob", Email: "bob@example.com", Account: "acme"}
-
-	payments = access.Service{ID: "SPAY", Name: "payments", Policy: "PPAY", Account: "acme"}
-	shipping = access.Service{ID: "SSHIP", Name: "shipping", Policy: "PSHIP", Account: "acme"}
-
-	errDown = errors.New("PagerDuty answers 503")
-)
-
-// known is a fact read a second ago.
-func known[T any](value T) access.Fact[T] {
-	return access.Fact[T]{Value: value, ReadAt: now.Add(-time.Second)}
-}
-
-func unknown[T any](err error) access.Fact[T] {
-	return access.Fact[T]{Err: err, ReadAt: now.Add(-time.Second)}
-}
-
-func notFound[T any]() access.Fact[T] {
-	return unknown[T](fmt.Errorf("asking: %w", access.ErrNotFound))
-}
-
-// shift is alice's duty for payments at level 1, from an hour ago to an hour from now.
-func shift(changes ...func(*access.OnCall)) access.OnCall {
-	e := access.OnCall{User: alice, Policy: "PPAY", Schedule: "SCHED", Level: 1, Start: now.Add(-time.Hour), End: now.Add(time.Hour)}
-	for _, change := range changes {
-		change(&e)
-	}
-	return e
-}
-
-func level(n int) func(*access.OnCall)          { return func(e *access.OnCall) { e.Level = n } }
-func of(p access.PolicyID) func(*access.OnCall) { return func(e *access.OnCall) { e.Policy = p } }
-func by(u access.User) func(*access.OnCall)     { return func(e *access.OnCall) { e.User = u } }
-func from(start, end time.Duration) func(*access.OnCall) {
-	return func(e *access.OnCall) { e.Start, e.End = now.Add(start), now.Add(end) }
-}
-func direct(e *access.OnCall) { e.Schedule, e.Start, e.End = "", time.Time{}, time.Time{} }
-
-// situation is what a decision is made in: alice, on call for payments, asks for one role that names it.
-type situation struct {
-	Rules
-	Facts
-}
-
-func approvable() situation {
-	return situation{
-		Rules: Rules{NotifyService: "notify", Services: "services", Schedules: "schedules", UserEmail: "email",
-			MaxAccess: 24 * time.Hour, MaxRequestAge: 12 * time.Hour, Notify: NotifyAlways},
-		Facts: Facts{
-			Now: now, Cause: "request created", Reviewer: "bot",
-			Request: access.Request{ID: "R", User: alice.Email, Roles: []string{"dev"}, State: access.Pending,
-				Created: now.Add(-time.Minute), Expires: now.Add(time.Hour), AccessExpires: now.Add(8 * time.Hour),
-				Annotations: map[string][]string{"services": {"payments"}}},
-			User:     known(alice),
-			Services: []NamedService{{Ref: "payments", Fact: known(payments)}},
-			OnCalls:  known(OnCalls{Entries: []access.OnCall{shift()}, Now: now}),
-		},
-	}
-}
-
-func (s *situation) onCall(entries ...access.OnCall) { s.OnCalls.Value.Entries = entries }
-
-func (s *situation) annotate(name string, values ...string) { s.Request.Annotations[name] = values }
-
-func (s *situation) bothServices() {
-	s.annotate("services", "payments", "shipping")
-	s.Facts.Services = append(s.Facts.Services, NamedService{Ref: "shipping", Fact: known(shipping)})
-}
-
-const (
-	onCallSince = "alice@example.com is on call for payments (level 1, since 2026-03-01T02:00:00Z)"
-	notOnCall   = "alice@example.com is not on call for payments"
-)
-
 func TestDecision(t *testing.T) {
-	tests := []struct {
-		name     string
-		given    func(s *situation)
-		verdict  access.Verdict
-		sentence string
-	}{
+	decides(t, []row{
 		{"on call for the named service: approved", func(*situation) {}, access.Approve, onCallSince},
 
 		{"user: e-mail in other case", func(s *situation) { s.Request.User = "Alice@Example.COM" }, access.Approve,
@@ -145,20 +60,44 @@ func TestDecision(t *testing.T) {
 		{"roles: several, on call for one service of two", func(s *situation) {
 			s.Request.Roles = []string{"dev", "ship"}
 			s.bothServices()
-		}, access.No, "a request for several roles must qualify for every service they name (alice@example.com is not on call for shipping); ask for one role per request"},
+		}, access.No, "a request for several roles must qualify for every service and schedule they name (alice@example.com is not on call for shipping); ask for one role per request"},
 		{"roles: several, one service could not be read", func(s *situation) {
 			s.Request.Roles = []string{"dev", "ship"}
 			s.bothServices()
 			s.Services()[1].Fact = unknown[access.Service](errDown)
-		}, access.CouldNotTell, `a request for several roles must qualify for every service they name (the service "shipping" could not be read: PagerDuty answers 503); ask for one role per request`},
-		{"roles: several, and a schedule", func(s *situation) {
+		}, access.CouldNotTell, `a request for several roles must qualify for every service and schedule they name (the service "shipping" could not be read: PagerDuty answers 503); ask for one role per request`},
+		{"roles: several, on call for the service and on the schedule", func(s *situation) {
 			s.Request.Roles = []string{"dev", "ship"}
-			s.annotate("schedules", "night")
-		}, access.No, "a request for several roles must qualify for every service they name (approval by schedule is not supported by this version: night); ask for one role per request"},
+			s.schedule("night", turn())
+		}, access.Approve, onCallSince},
+		{"roles: several, on call for the service, not on the schedule", func(s *situation) {
+			s.Request.Roles = []string{"dev", "ship"}
+			s.schedule("night")
+		}, access.No, "a request for several roles must qualify for every service and schedule they name (alice@example.com is not on call on the schedule night); ask for one role per request"},
+		{"roles: several, on the schedule, not on call for the service", func(s *situation) {
+			s.Request.Roles = []string{"dev", "ship"}
+			s.onCall()
+			s.schedule("night", turn())
+		}, access.No, "a request for several roles must qualify for every service and schedule they name (alice@example.com is not on call for payments); ask for one role per request"},
+		{"roles: several, and a schedule that could not be read", func(s *situation) {
+			s.Request.Roles = []string{"dev", "ship"}
+			s.schedule("night")
+			s.Facts.Schedules[0].Fact = unknown[access.Duty](errDown)
+		}, access.CouldNotTell, `a request for several roles must qualify for every service and schedule they name (the schedule "night" could not be read: PagerDuty answers 503); ask for one role per request`},
+		{"roles: several, and a schedule that PagerDuty does not know", func(s *situation) {
+			s.Request.Roles = []string{"dev", "ship"}
+			s.schedule("night")
+			s.Facts.Schedules[0].Fact = notFound[access.Duty]()
+		}, access.No, `a request for several roles must qualify for every service and schedule they name (PagerDuty knows no schedule "night"); ask for one role per request`},
+		{"roles: several, on call for nothing", func(s *situation) {
+			s.Request.Roles = []string{"dev", "ship"}
+			s.onCall()
+			s.schedule("night")
+		}, access.No, notOnCall},
 
 		{"on call: nobody is", func(s *situation) { s.onCall() }, access.No, notOnCall},
 		{"on call: no service is named", func(s *situation) { s.annotate("services"); s.Facts.Services = nil }, access.No,
-			"the requested role names no service to be on call for"},
+			"the requested role names no service or schedule to be on call for"},
 		{"on call: for the second service", func(s *situation) { s.bothServices(); s.onCall(shift(of("PSHIP"))) }, access.Approve,
 			"alice@example.com is on call for shipping (level 1, since 2026-03-01T02:00:00Z)"},
 		{"on call: for an unrelated policy, by an ignored filter", func(s *situation) { s.onCall(shift(of("POTHER"))) }, access.No, notOnCall},
@@ -200,7 +139,7 @@ func TestDecision(t *testing.T) {
 		}, access.CouldNotTell, `the service "payments" could not be read: service "payments" is ambiguous: S1, S2`},
 		{"on call: service without a policy", func(s *situation) { s.Services()[0].Fact.Value.Policy = "" }, access.CouldNotTell,
 			`PagerDuty shows no escalation policy of service "payments"`},
-		{"on call: could not be read", func(s *situation) { s.OnCalls = unknown[OnCalls](errDown) }, access.CouldNotTell,
+		{"on call: could not be read", func(s *situation) { s.OnCalls = unknown[access.OnCalls](errDown) }, access.CouldNotTell,
 			"who is on call for payments could not be read: PagerDuty answers 503"},
 		{"on call: an answer without PagerDuty's time", func(s *situation) { s.OnCalls.Value.Now = time.Time{} }, access.CouldNotTell,
 			"who is on call for payments was not read"},
@@ -209,11 +148,6 @@ func TestDecision(t *testing.T) {
 			s.onCall()
 			s.Services()[1].Fact = unknown[access.Service](errDown)
 		}, access.CouldNotTell, `the service "shipping" could not be read: PagerDuty answers 503`},
-		{"on call: a schedule alone is not supported", func(s *situation) {
-			s.annotate("services")
-			s.annotate("schedules", "night")
-			s.Facts.Services = nil
-		}, access.No, "approval by schedule is not supported by this version: night"},
 
 		{"window: the access starts later", func(s *situation) { s.Request.AssumeStart = now.Add(time.Second) }, access.No,
 			"the access starts later, at 2026-03-01T03:00:01Z"},
@@ -242,6 +176,17 @@ func TestDecision(t *testing.T) {
 		{"account: another one", func(s *situation) { s.Account = "umbrella" }, access.No, "the API key belongs to account acme, pagerduty.account is umbrella"},
 		{"account: a service of another one", func(s *situation) { s.Account = "acme"; s.Services()[0].Fact.Value.Account = "umbrella" }, access.No,
 			"the API key belongs to account umbrella, pagerduty.account is acme"},
+		{"account: a schedule of another one", func(s *situation) {
+			s.Account = "acme"
+			s.schedule("night", turn())
+			s.Facts.Schedules[0].Fact.Value.Schedule.Account = "umbrella"
+		}, access.No, "the API key belongs to account umbrella, pagerduty.account is acme"},
+		{"account: of a schedule not shown", func(s *situation) {
+			s.Account = "acme"
+			s.schedule("night", turn())
+			s.Facts.Schedules[0].Fact.Value.Schedule.Account = ""
+		}, access.CouldNotTell, "PagerDuty does not show the account of its answers"},
+		{"account: a schedule of the right one", func(s *situation) { s.Account = "acme"; s.scheduleAlone("night", turn()) }, access.Approve, onNight},
 		{"account: not shown", func(s *situation) { s.Account = "acme"; s.User.Value.Account = "" }, access.CouldNotTell,
 			"PagerDuty does not show the account of its answers"},
 
@@ -249,50 +194,21 @@ func TestDecision(t *testing.T) {
 			s.User = unknown[access.User](errDown)
 			s.Request.Reviews = []access.Review{{Author: "bob", State: access.Denied}}
 		}, access.No, "bob has denied the request"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			s := approvable()
-			tt.given(&s)
-			d := Decide(s.Rules, s.Facts)
-			if d.Verdict != tt.verdict || d.Sentence != tt.sentence {
-				t.Errorf("got  %s: %s\nwant %s: %s", d.Verdict, d.Sentence, tt.verdict, tt.sentence)
-			}
-			if (d.Evidence != nil) != (tt.verdict == access.Approve) {
-				t.Errorf("evidence = %+v with verdict %s", d.Evidence, d.Verdict)
-			}
-			if d.Request != "R" || d.Cause != "request created" || !d.Time.Equal(now) {
-				t.Errorf("the decision is of %s, %q, %s", d.Request, d.Cause, d.Time)
-			}
-		})
-	}
+	})
 }
 
-// Services hides the promoted names of both halves behind the one that the rows mean.
-func (s *situation) Services() []NamedService { return s.Facts.Services }
-
-func TestDecisionEvidenceIsTheLowestEntryAndItsOldestFact(t *testing.T) {
+func TestDecisionSaysWhatItWantedAndSaw(t *testing.T) {
 	s := approvable()
-	s.bothServices()
-	s.onCall(shift(level(2)), shift(level(1), of("PSHIP")), shift(level(3), of("PSHIP")))
-	s.Facts.Services[1].Fact.ReadAt = now.Add(-3 * time.Second)
-	s.User.ReadAt = now.Add(-2 * time.Second)
-	e := Decide(s.Rules, s.Facts).Evidence
-	if e == nil || e.User.ID != "UALICE" || e.Service.ID != "SSHIP" || e.OnCall.Policy != "PSHIP" || e.OnCall.Level != 1 {
-		t.Fatalf("evidence = %+v, want level 1 for shipping", e)
+	s.require(RequireAcknowledged)
+	s.schedule("night", turn())
+	s.open(outage(), outage(id("Q2"), notification))
+	checks := Decide(s.Rules, s.Facts).Checks
+	onCall, incident := checks[2], checks[3]
+	if len(onCall.Children) != 2 || onCall.Children[1].Name != "schedule night" || onCall.Children[1].Saw != "UALICE by schedule SNIGHT until 2026-03-01T04:00:00Z" {
+		t.Errorf("on call = %+v", onCall)
 	}
-	if age := now.Sub(e.ReadAt); age != 3*time.Second {
-		t.Errorf("the oldest fact is %s old, want 3s", age)
-	}
-}
-
-func TestDecisionSentencesAndEvidenceAgree(t *testing.T) {
-	s := approvable()
-	s.bothServices()
-	s.onCall(shift(level(2)), shift(level(1), of("PSHIP")))
-	d := Decide(s.Rules, s.Facts)
-	if want := fmt.Sprintf("for %s (level %d", d.Evidence.Service.Name, d.Evidence.OnCall.Level); !strings.Contains(d.Sentence, want) {
-		t.Errorf("the sentence is %q, the evidence says %q", d.Sentence, want)
+	if incident.Want != "acknowledged" || incident.Saw != "Q1 is not acknowledged by alice@example.com, Q2 is pdhook's own notification" || !incident.ReadAt.Equal(now.Add(-time.Second)) {
+		t.Errorf("incident = %+v", incident)
 	}
 }
 
@@ -308,36 +224,5 @@ func TestDecisionNamesItsChecksInOrder(t *testing.T) {
 	}
 	if want := []string{"user", "roles", "on call", "incident", "window", "reviews", "account"}; !slices.Equal(names, want) {
 		t.Errorf("checks = %v, want %v", names, want)
-	}
-}
-
-func TestDecisionNextIsTheFirstMomentThatChangesIt(t *testing.T) {
-	for _, tt := range []struct {
-		name  string
-		given func(*situation)
-		want  time.Time
-	}{
-		{"nothing is announced", func(s *situation) { s.onCall() }, time.Time{}},
-		{"the first of two shifts", func(s *situation) {
-			s.onCall(shift(from(2*time.Hour, 3*time.Hour)), shift(from(time.Hour, 2*time.Hour)))
-		}, now.Add(time.Hour)},
-		{"the assume-start time before the shift", func(s *situation) {
-			s.onCall(shift(from(time.Hour, 2*time.Hour)))
-			s.Request.AssumeStart = now.Add(time.Minute)
-		}, now.Add(time.Minute)},
-		{"a shift at too high a level does not count", func(s *situation) { s.MaxEscalationLevel = 1; s.onCall(shift(level(2), from(time.Hour, 2*time.Hour))) }, time.Time{}},
-		{"PagerDuty's clock runs a minute ahead of ours", func(s *situation) {
-			s.OnCalls.ReadAt, s.OnCalls.Value.Now = now, now.Add(time.Minute)
-			s.onCall(shift(from(time.Hour, 2*time.Hour)))
-		}, now.Add(59 * time.Minute)},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			s := approvable()
-			s.OnCalls.ReadAt = now
-			tt.given(&s)
-			if got := Decide(s.Rules, s.Facts).Next; !got.Equal(tt.want) {
-				t.Errorf("next = %s, want %s", got, tt.want)
-			}
-		})
 	}
 }

@@ -10,31 +10,43 @@ import (
 	"github.com/pdhook/pdhook/internal/access"
 )
 
+// duty is one way in which the requester qualifies: on call for a service's policy, or by a schedule.
+type duty struct {
+	service  access.Service // zero for a schedule
+	schedule string         // name; "" for a service
+	entry    access.OnCall
+	sentence string
+}
+
 // checkOnCall is check 3: the requester is on call now for the escalation policy of a named service, low
-// enough. Annotations of several roles arrive merged, and nobody can tell which value belongs to which
-// role: a request for more than one role must pass for every named service and schedule (check 2).
-func checkOnCall(rules Rules, f Facts) (access.Check, *access.Evidence) {
-	c := access.Check{Name: "on call", ReadAt: f.OnCalls.ReadAt, Status: access.Failed}
+// enough, or on a named schedule. Annotations of several roles arrive merged, and nobody can tell which value
+// belongs to which role: a request for more than one role must pass for every named service and schedule
+// (check 2). With the check come the duties that qualify, the lowest level first and schedules last.
+func checkOnCall(rules Rules, f Facts) (access.Check, []duty) {
+	c := access.Check{Name: "on call", Status: access.Failed}
 	if rules.MaxEscalationLevel > 0 {
 		c.Want = fmt.Sprintf("escalation level at most %d", rules.MaxEscalationLevel)
 	}
-	var best *access.Evidence
-	var bestSentence string
-	for _, s := range f.Services {
-		child, evidence := checkService(rules, f, s)
+	var duties []duty
+	add := func(child access.Check, d *duty) {
 		c.Children = append(c.Children, child)
-		if evidence != nil && (best == nil || evidence.OnCall.Level < best.OnCall.Level) {
-			best, bestSentence = evidence, child.Sentence
+		if c.ReadAt.IsZero() || child.ReadAt.Before(c.ReadAt) {
+			c.ReadAt = child.ReadAt
+		}
+		if d != nil {
+			d.sentence = child.Sentence
+			duties = append(duties, *d)
 		}
 	}
-	for _, name := range values(f.Request, rules.Schedules) {
-		c.Children = append(c.Children, access.Check{
-			Name: "schedule " + name, Status: access.Failed,
-			Sentence: "approval by schedule is not supported by this version: " + name,
-		})
+	for _, s := range f.Services {
+		add(checkService(rules, f, s))
+	}
+	slices.SortStableFunc(duties, func(a, b duty) int { return a.entry.Level - b.entry.Level })
+	for _, s := range f.Schedules {
+		add(checkSchedule(rules, f, s))
 	}
 	if len(c.Children) == 0 {
-		c.Sentence = "the requested role names no service to be on call for"
+		c.Sentence = "the requested role names no service or schedule to be on call for"
 		return c, nil
 	}
 	decisive := anyOf(c.Children)
@@ -44,16 +56,11 @@ func checkOnCall(rules Rules, f Facts) (access.Check, *access.Evidence) {
 	}
 	c.Status, c.Sentence = decisive.Status, decisive.Sentence
 	if c.Status == access.Passed {
-		c.Sentence = bestSentence
-		for _, s := range f.Services {
-			if s.Fact.Known() { // an approval is as fresh as all it looked at
-				best.ReadAt = oldest(best.ReadAt, s.Fact.ReadAt)
-			}
-		}
-		return c, best
+		c.Sentence = duties[0].sentence
+		return c, duties
 	}
-	if severalRoles && anyOf(c.Children).Status == access.Passed {
-		c.Sentence = "a request for several roles must qualify for every service they name (" + decisive.Sentence +
+	if severalRoles && len(duties) > 0 {
+		c.Sentence = "a request for several roles must qualify for every service and schedule they name (" + decisive.Sentence +
 			"); ask for one role per request"
 	}
 	return c, nil
@@ -80,8 +87,8 @@ func first(children []access.Check, order ...access.Status) access.Check {
 	return access.Check{Status: access.Unknown}
 }
 
-// checkService answers for one named service, with the evidence when it passes.
-func checkService(rules Rules, f Facts, s NamedService) (access.Check, *access.Evidence) {
+// checkService answers for one named service, with the duty when it passes.
+func checkService(rules Rules, f Facts, s NamedService) (access.Check, *duty) {
 	service := s.Fact.Value
 	c := access.Check{Name: "service " + s.Ref, Status: access.Unknown, ReadAt: oldest(f.User.ReadAt, s.Fact.ReadAt, f.OnCalls.ReadAt)}
 	who := rules.Email(f.Request)
@@ -114,17 +121,64 @@ func checkService(rules Rules, f Facts, s NamedService) (access.Check, *access.E
 		if shift, ok := nextShift(rules, f, service.Policy); ok {
 			c.Sentence += ", next from " + Time(shift)
 		}
+		c.Sentence += instead(f, service.Policy)
 		return c, nil
 	case !levelAllowed(rules, entry):
 		c.Status = access.Failed
 		c.Saw = fmt.Sprintf("level %d", entry.Level)
 		c.Sentence = fmt.Sprintf("%s is on call for %s only at level %d, at most %d is allowed", who, service.Name, entry.Level, rules.MaxEscalationLevel)
+		c.Sentence += instead(f, service.Policy)
 		return c, nil
 	}
 	c.Status = access.Passed
 	c.Saw = describe(entry)
-	c.Sentence = fmt.Sprintf("%s is on call for %s (level %d%s)", who, service.Name, entry.Level, since(entry))
-	return c, &access.Evidence{User: f.User.Value, Service: service, OnCall: entry, ReadAt: c.ReadAt}
+	c.Sentence = fmt.Sprintf("%s is on call for %s (level %d, %s)", who, service.Name, entry.Level, since(entry))
+	return c, &duty{service: service, entry: entry}
+}
+
+// checkSchedule answers for one named schedule, with the duty when it passes. Levels do not count here.
+func checkSchedule(rules Rules, f Facts, s NamedSchedule) (access.Check, *duty) {
+	schedule := s.Fact.Value.Schedule
+	c := access.Check{Name: "schedule " + s.Ref, Status: access.Unknown, ReadAt: oldest(f.User.ReadAt, s.Fact.ReadAt)}
+	who := rules.Email(f.Request)
+	switch {
+	case isNotFound(s.Fact.Err):
+		c.Status, c.ReadAt = access.Failed, s.Fact.ReadAt
+		c.Sentence = fmt.Sprintf("PagerDuty knows no schedule %q", s.Ref)
+		return c, nil
+	case !s.Fact.Known() || schedule.ID == "" || s.Fact.Value.Now.IsZero():
+		c.Sentence = unread(fmt.Sprintf("the schedule %q", s.Ref), s.Fact.Err)
+		return c, nil
+	case !f.User.Known() || f.User.Value.ID == "" || !access.SameName(f.User.Value.Email, who):
+		c.Sentence = fmt.Sprintf("on call on %s was not looked up: the requester's PagerDuty user is not known", schedule.Name)
+		return c, nil
+	}
+	at := s.Fact.Value.Now
+	current := slices.IndexFunc(schedule.Shifts, func(sh access.Shift) bool { return sh.User == f.User.Value.ID && sh.At(at) })
+	if current < 0 {
+		c.Status = access.Failed
+		c.Sentence = fmt.Sprintf("%s is not on call on the schedule %s", who, schedule.Name)
+		if start, ok := comingShift(s.Fact.Value, f.User.Value.ID); ok {
+			c.Sentence += ", next from " + Time(start)
+		}
+		return c, nil
+	}
+	shift := schedule.Shifts[current]
+	entry := access.OnCall{User: f.User.Value, Schedule: schedule.ID, Start: shift.Start, End: shift.End}
+	c.Status = access.Passed
+	c.Saw = describe(entry)
+	c.Sentence = fmt.Sprintf("%s is on call on the schedule %s (%s)", who, schedule.Name, since(entry))
+	return c, &duty{schedule: schedule.Name, entry: entry}
+}
+
+// comingShift gives the earliest announced start of a shift of the user.
+func comingShift(d access.Duty, user access.UserID) (start time.Time, found bool) {
+	for _, s := range d.Schedule.Shifts {
+		if user != "" && s.User == user && s.Start.After(d.Now) && (!found || s.Start.Before(start)) {
+			start, found = s.Start, true
+		}
+	}
+	return start, found
 }
 
 // lowest gives the requester's entry at the lowest level of the policy that covers PagerDuty's now. Each
@@ -165,13 +219,16 @@ func levelAllowed(rules Rules, e access.OnCall) bool {
 
 func since(e access.OnCall) string {
 	if e.Start.IsZero() {
-		return ", always"
+		return "always"
 	}
-	return ", since " + Time(e.Start)
+	return "since " + Time(e.Start)
 }
 
 func describe(e access.OnCall) string {
-	parts := []string{fmt.Sprintf("%s at level %d of %s", e.User.ID, e.Level, e.Policy)}
+	parts := []string{string(e.User.ID)}
+	if e.Policy != "" {
+		parts = append(parts, fmt.Sprintf("at level %d of %s", e.Level, e.Policy))
+	}
 	if e.Schedule != "" {
 		parts = append(parts, "by schedule "+string(e.Schedule))
 	}

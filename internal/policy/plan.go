@@ -11,8 +11,10 @@ type Kind string
 
 // The kinds of actions, in the order in which one reconcile does them (spec §5).
 const (
-	SubmitReview Kind = "review"
+	SubmitReview Kind = "review" // approves
+	SubmitDenial Kind = "denial"
 	OpenIncident Kind = "incident"
+	Reopen       Kind = "reopen"
 	AddNote      Kind = "note"
 	Resolve      Kind = "resolve"
 )
@@ -27,11 +29,14 @@ type Action struct {
 
 // Lane names the sequence an action belongs to: after a failure the rest of its lane waits, the others go on.
 func (a Action) Lane() int {
-	if a.Kind == SubmitReview {
-		return -1
+	if a.Kind == SubmitReview || a.Kind == SubmitDenial {
+		return ReviewLane
 	}
 	return a.Index
 }
+
+// ReviewLane is the lane of pdhook's one review.
+const ReviewLane = -1
 
 // Work is where a request stands: what Teleport says of it, what was decided, and what is done.
 type Work struct {
@@ -44,13 +49,22 @@ type Work struct {
 	// or gone opens none without it (spec §5).
 	Claimed bool
 	Blocked map[int]bool // lanes that failed in this reconcile
+
+	OnResolved OnIncidentResolved
+	Reviewed   bool                         // pdhook has reviewed the request
+	ResolvedBy map[access.IncidentID]string // the person who resolved an incident early; "" was none. Read only to deny
 }
 
 // Next gives the first action that is missing and not blocked. An empty answer means that nothing is to
 // be done: running the loop twice does nothing the second time.
 func Next(w Work) (Action, bool) {
-	if w.Request.State == access.Pending && w.Decision.Verdict == access.Approve && !w.Blocked[-1] {
+	if w.Request.State == access.Pending && w.Decision.Verdict == access.Approve && !w.Blocked[ReviewLane] {
 		return Action{Kind: SubmitReview}, true
+	}
+	for i, incident := range w.Link.Incidents {
+		if w.denies(incident) && !w.Blocked[ReviewLane] && !w.Blocked[i] {
+			return Action{Kind: SubmitDenial, Index: i, Text: DenialReason(incident, w.ResolvedBy[incident.ID])}, true
+		}
 	}
 	for i, incident := range w.Link.Incidents {
 		if incident.ID == "" && !incident.Ended && !w.Blocked[i] && (w.Request.State == access.Pending || w.Claimed) {
@@ -69,11 +83,31 @@ func Next(w Work) (Action, bool) {
 	return Action{}, false
 }
 
+// ResolvedEarly reports whether an incident is resolved that pdhook did not end. A merged one is not: it goes on
+// as its survivor.
+func ResolvedEarly(i access.LinkedIncident) bool {
+	return i.Status == access.Resolved && i.MergedInto == "" && !i.Ended
+}
+
+// Reopens reports whether the incident is to be triggered again, which happens once (policy.on_incident_resolved).
+// One whose end was told already was ended under another policy.
+func (w Work) Reopens(i access.LinkedIncident) bool {
+	return w.Request.State == access.Pending && w.OnResolved == ResolvedRetrigger && ResolvedEarly(i) && !i.Reopened && !i.StillNoted
+}
+
+// denies reports whether somebody's resolving of the incident denies the request.
+func (w Work) denies(i access.LinkedIncident) bool {
+	return w.Request.State == access.Pending && w.OnResolved == ResolvedDeny && !w.Reviewed &&
+		ResolvedEarly(i) && !i.StillNoted && w.ResolvedBy[i.ID] != ""
+}
+
 // nextOn gives what is missing on one open incident: notes in order, then its end.
 func nextOn(w Work, incident access.LinkedIncident) (Action, bool) {
-	resolvedEarly := incident.Status == access.Resolved && incident.MergedInto == "" // a merged one goes on as its survivor
-	if w.Request.State == access.Pending && resolvedEarly && !incident.StillNoted {
-		return Action{Kind: AddNote, Text: StillPendingNote(w.Request.ID, w.URL),
+	if w.Reopens(incident) {
+		return Action{Kind: Reopen, Mark: func(l *access.LinkedIncident) { l.Reopened = true }}, true
+	}
+	if w.Request.State == access.Pending && (ResolvedEarly(incident) || incident.Reopened) && !incident.StillNoted {
+		return Action{Kind: AddNote, Text: StillPendingNote(w.Request.ID, w.URL, !ResolvedEarly(incident)),
 			Mark: func(l *access.LinkedIncident) { l.StillNoted = true }}, true
 	}
 	if incident.Reviews < len(w.Request.Reviews) { // Teleport appends reviews: what was counted stays counted

@@ -22,6 +22,14 @@ func work(state access.State, verdict access.Verdict, incidents ...access.Linked
 
 func reviewed(w Work, reviews ...access.Review) Work { w.Request.Reviews = reviews; return w }
 func claimed(w Work) Work                            { w.Claimed = true; return w }
+func under(o OnIncidentResolved, w Work) Work        { w.OnResolved = o; return w }
+func ourReview(w Work) Work                          { w.Reviewed = true; return w }
+
+// byWhom says who resolved incident Q1; "" is a time-out or automation.
+func byWhom(who string, w Work) Work {
+	w.ResolvedBy = map[access.IncidentID]string{"Q1": who}
+	return w
+}
 func blocked(w Work, lanes ...int) Work {
 	for _, lane := range lanes {
 		w.Blocked[lane] = true
@@ -51,6 +59,8 @@ func TestTheFirstActionThatIsMissing(t *testing.T) {
 	merged := access.LinkedIncident{ID: "Q1", Status: access.Resolved, MergedInto: "Q9"}
 	noted := access.LinkedIncident{ID: "Q1", Reviews: 1}
 	ended := access.LinkedIncident{ID: "Q1", Noted: true, Ended: true}
+	reopened := access.LinkedIncident{ID: "Q1", Status: access.Triggered, Reopened: true}
+	again := access.LinkedIncident{ID: "Q1", Status: access.Resolved, Reopened: true, StillNoted: true}
 	for _, tt := range []struct {
 		name string
 		work Work
@@ -68,6 +78,36 @@ func TestTheFirstActionThatIsMissing(t *testing.T) {
 		{"pending, one of two reviews is told", reviewed(work(access.Pending, access.No, noted), byBob, byCarol), "note 0: carol reviewed the request"},
 		{"pending, resolved early", work(access.Pending, access.No, resolved), "note 0: This incident is resolved, but the access request is still pending."},
 		{"pending, resolved early and told", work(access.Pending, access.No, told), "nothing"},
+		{"pending, resolved early, retrigger", under(ResolvedRetrigger, work(access.Pending, access.No, resolved)), "reopen 0"},
+		{"pending, reopened", under(ResolvedRetrigger, work(access.Pending, access.No, reopened)),
+			"note 0: This incident was resolved, but the access request is still pending: the incident is open again."},
+		{"pending, reopened and told", under(ResolvedRetrigger, work(access.Pending, access.No, access.LinkedIncident{ID: "Q1", Reopened: true, StillNoted: true})), "nothing"},
+		{"pending, reopened and told, resolved again", under(ResolvedRetrigger, work(access.Pending, access.No, again)), "nothing"},
+		{"pending, reopened, resolved again before it was told", under(ResolvedRetrigger, work(access.Pending, access.No,
+			access.LinkedIncident{ID: "Q1", Status: access.Resolved, Reopened: true})), "note 0: This incident is resolved, but the access request is still pending."},
+		{"pending, resolved early and told before it was to be reopened", under(ResolvedRetrigger, work(access.Pending, access.No, told)), "nothing"},
+		{"pending, merged, retrigger", under(ResolvedRetrigger, work(access.Pending, access.No, merged)), "nothing"},
+		{"pending, open, retrigger", under(ResolvedRetrigger, work(access.Pending, access.No, open)), "nothing"},
+		{"pending, resolved early, reopening failed", blocked(under(ResolvedRetrigger, work(access.Pending, access.No, resolved)), 0), "nothing"},
+		{"denied, resolved early, retrigger", under(ResolvedRetrigger, work(access.Denied, "", resolved)), "note 0: Access request has been denied"},
+		{"expired, reopened", under(ResolvedRetrigger, work(access.Expired, "", reopened)), "note 0: Access request has been expired"},
+
+		{"pending, resolved by a person, deny", under(ResolvedDeny, byWhom("Bob", work(access.Pending, access.No, resolved))), "denial 0"},
+		{"pending, resolved by a person, deny: comes before what is to be opened", under(ResolvedDeny, byWhom("Bob", work(access.Pending, access.No, resolved, planned))), "denial 0"},
+		{"pending, resolved by a person, deny, but approvable", under(ResolvedDeny, byWhom("Bob", work(access.Pending, access.Approve, resolved))), "review"},
+		{"pending, resolved by automation, deny", under(ResolvedDeny, byWhom("", work(access.Pending, access.No, resolved))),
+			"note 0: This incident is resolved, but the access request is still pending."},
+		{"pending, resolved by a person, deny, pdhook has reviewed", under(ResolvedDeny, ourReview(byWhom("Bob", work(access.Pending, access.Already, resolved)))),
+			"note 0: This incident is resolved, but the access request is still pending."},
+		{"pending, resolved by a person, deny, Teleport refuses reviews", blocked(under(ResolvedDeny, byWhom("Bob", work(access.Pending, access.No, resolved))), ReviewLane),
+			"note 0: This incident is resolved, but the access request is still pending."},
+		{"pending, resolved by a person, deny, told before", under(ResolvedDeny, byWhom("Bob", work(access.Pending, access.No, told))), "nothing"},
+		{"pending, resolved by a person, deny, its lane failed", blocked(under(ResolvedDeny, byWhom("Bob", work(access.Pending, access.No, resolved))), 0), "nothing"},
+		{"pending, merged, deny", under(ResolvedDeny, byWhom("Bob", work(access.Pending, access.No, merged))), "nothing"},
+		{"pending, ended, deny", under(ResolvedDeny, byWhom("Bob", work(access.Pending, access.No, access.LinkedIncident{ID: "Q1", Status: access.Resolved, Ended: true}))), "nothing"},
+		{"denied, resolved by a person, deny", under(ResolvedDeny, byWhom("Bob", work(access.Denied, "", resolved))), "note 0: Access request has been denied"},
+		{"pending, resolved by a person, note", under(ResolvedNote, byWhom("Bob", work(access.Pending, access.No, resolved))),
+			"note 0: This incident is resolved, but the access request is still pending."},
 		{"pending, merged", work(access.Pending, access.No, merged), "nothing"},
 		{"merged, a review to tell", reviewed(work(access.Pending, access.No, merged), byBob), "note 0: bob reviewed the request"},
 		{"pending, the second service is missing", work(access.Pending, access.No, open, planned), "incident 1"},
@@ -118,6 +158,10 @@ func TestTheWholeSequenceOfActions(t *testing.T) {
 				"note 1: bot reviewed the request", "note 1: Access request has been approved", "resolve 1"}},
 		{"resolved early, then a review", reviewed(work(access.Pending, access.No, access.LinkedIncident{ID: "Q1", Status: access.Resolved}), byBob), false, true,
 			[]string{"note 0: This incident is resolved, but the access request is still pending.", "note 0: bob reviewed the request"}},
+		{"resolved early, reopened, then a review", reviewed(under(ResolvedRetrigger, work(access.Pending, access.No, access.LinkedIncident{ID: "Q1", Status: access.Resolved})), byBob), false, true,
+			[]string{"reopen 0", "note 0: This incident was resolved, but the access request is still pending: the incident is open again.", "note 0: bob reviewed the request"}},
+		{"resolved early by a person, which denies", under(ResolvedDeny, byWhom("Bob", work(access.Pending, access.No, access.LinkedIncident{ID: "Q1", Status: access.Resolved}))), false, true,
+			[]string{"denial 0", "note 0: bot reviewed the request", "note 0: Access request has been denied", "resolve 0"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := tt.work
@@ -136,6 +180,12 @@ func TestTheWholeSequenceOfActions(t *testing.T) {
 					if tt.approved {
 						w.Request.State, w.Claimed = access.Approved, tt.always
 					}
+				case SubmitDenial:
+					w.Request.Reviews = append(w.Request.Reviews, access.Review{Author: "bot", State: access.Denied})
+					w.Request.State, w.Reviewed = access.Denied, true
+				case Reopen:
+					a.Mark(&w.Link.Incidents[a.Index])
+					w.Link.Incidents[a.Index].Status = access.Triggered
 				case OpenIncident:
 					w.Link.Incidents[a.Index].ID = access.IncidentID(fmt.Sprint("Q", a.Index))
 				default:
@@ -149,6 +199,14 @@ func TestTheWholeSequenceOfActions(t *testing.T) {
 				t.Errorf("finished = %v, want %v", Finished(w), want)
 			}
 		})
+	}
+}
+
+func TestTheDenialCarriesItsReason(t *testing.T) {
+	w := under(ResolvedDeny, byWhom("Bob", work(access.Pending, access.No, access.LinkedIncident{ID: "Q1", Status: access.Resolved})))
+	a, _ := Next(w)
+	if want := "Denied by pdhook: Bob resolved PagerDuty incident Q1, which asked for this decision."; a.Text != want || a.Lane() != ReviewLane {
+		t.Errorf("action = %+v, want the text %q in the review's lane", a, want)
 	}
 }
 

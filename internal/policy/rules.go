@@ -20,6 +20,28 @@ const (
 	NotifyUnlessApproved Notify = "unless_approved" // a request that is approved at once opens none
 )
 
+// RequireIncident says which incident an approval needs (policy.require_incident).
+type RequireIncident string
+
+// The values of policy.require_incident.
+const (
+	RequireNone         RequireIncident = "none"         // being on call is enough
+	RequireOpen         RequireIncident = "open"         // a triggered or acknowledged incident
+	RequireAcknowledged RequireIncident = "acknowledged" // one that the requester acknowledged
+	RequireAssigned     RequireIncident = "assigned"     // one that is assigned to the requester
+)
+
+// OnIncidentResolved says what becomes of a pending request whose incident somebody resolves
+// (policy.on_incident_resolved).
+type OnIncidentResolved string
+
+// The values of policy.on_incident_resolved.
+const (
+	ResolvedNote      OnIncidentResolved = "note"      // a note says that the request is still pending
+	ResolvedRetrigger OnIncidentResolved = "retrigger" // the incident is reopened once, with that note
+	ResolvedDeny      OnIncidentResolved = "deny"      // a person's resolving denies the request; else a note
+)
+
 // Rules is the operator's policy, one value for a whole reconcile.
 type Rules struct {
 	// Names of the annotations (spec §3).
@@ -31,6 +53,10 @@ type Rules struct {
 	MaxRequestAge      time.Duration // 0: any
 	Notify             Notify
 	Account            string // PagerDuty account that every fact must come from; "": any
+	RequireIncident    RequireIncident
+	OwnIncidents       bool // may incidents that the requester triggered count?
+	OnIncidentResolved OnIncidentResolved
+	DryRun             bool // decide and record, change nothing
 }
 
 // Concerned reports whether the request names anything in PagerDuty; all others are ignored (spec §3).
@@ -61,10 +87,16 @@ func (r Rules) Email(req access.Request) string {
 	return ""
 }
 
+// ScheduleRefs gives the schedules whose people on duty are approved, as annotated.
+func (r Rules) ScheduleRefs(req access.Request) []string { return values(req, r.Schedules) }
+
 // values gives the values of an annotation without blanks and repetitions.
-func values(req access.Request, annotation string) []string {
+func values(req access.Request, annotation string) []string { return Refs(req.Annotations[annotation]) }
+
+// Refs gives names of services or schedules without blanks and repetitions.
+func Refs(values []string) []string {
 	var out []string
-	for _, v := range req.Annotations[annotation] {
+	for _, v := range values {
 		v = strings.TrimSpace(v)
 		if v != "" && !slices.ContainsFunc(out, func(o string) bool { return sameRef(o, v) }) {
 			out = append(out, v)
@@ -90,19 +122,34 @@ type Facts struct {
 	Request  access.Request
 	User     access.Fact[access.User]
 	Services []NamedService // those that the role names for approval
-	OnCalls  access.Fact[OnCalls]
+	OnCalls  access.Fact[access.OnCalls]
+
+	Schedules []NamedSchedule // those that the role names for approval
+
+	// OnDuty is who is on call for a policy for which the requester is not. It explains and decides nothing.
+	OnDuty map[access.PolicyID]access.Fact[access.OnCalls]
+
+	// Incidents are the open incidents on the named services. Read only where one is required and the
+	// requester is on call.
+	Incidents access.Fact[[]IncidentFact]
+}
+
+// NamedSchedule is a schedule as annotated and what PagerDuty says of it.
+type NamedSchedule struct {
+	Ref  string // a name, or "id:" and an ID
+	Fact access.Fact[access.Duty]
+}
+
+// IncidentFact is an open incident and whether it is one of pdhook's own notifications, which never count.
+type IncidentFact struct {
+	access.Incident
+	Notification bool
 }
 
 // NamedService is a service as annotated and what PagerDuty says of it.
 type NamedService struct {
 	Ref  string // a name, or "id:" and an ID
 	Fact access.Fact[access.Service]
-}
-
-// OnCalls is PagerDuty's answer to one on-call question about the requester.
-type OnCalls struct {
-	Entries []access.OnCall
-	Now     time.Time // PagerDuty's own time at the answer
 }
 
 // Fresh is how old the facts behind an approval may be at the end of the review call (spec §2).

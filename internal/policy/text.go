@@ -15,6 +15,8 @@ const (
 	titleLimit = 255
 	textLimit  = 1024
 	fieldLimit = 200
+
+	sentenceLimit = 900 // of a review's reason: four bytes a character at worst, and room for the line that proves it
 )
 
 // Time is how pdhook writes a moment to people: RFC 3339 in UTC with seconds.
@@ -50,7 +52,7 @@ func automatic(req access.Request, d access.Decision, reviewFailed error) string
 	switch {
 	case d.Verdict == "":
 		return fmt.Sprintf("The request is %s by now.", req.State)
-	case reviewFailed != nil:
+	case reviewFailed != nil && d.Verdict == access.Approve:
 		return fmt.Sprintf("Not approved automatically, although %s: %v", d.Sentence, reviewFailed)
 	case d.Verdict == access.Approve && req.State == access.Pending:
 		return "Reviewed automatically, but more approvals are needed: " + d.Sentence + "."
@@ -77,12 +79,20 @@ func DecisionNote(state access.State, reason string) string {
 
 // StillPendingNote is written once when a person or a time-out resolves the incident of a request that
 // still waits for its decision.
-func StillPendingNote(id access.RequestID, url string) string {
+func StillPendingNote(id access.RequestID, url string, reopened bool) string {
 	where := fmt.Sprintf("Decide it with: tctl requests approve %s (or deny)", id)
 	if url != "" {
 		where = "Decide it at " + url
 	}
+	if reopened {
+		return "This incident was resolved, but the access request is still pending: the incident is open again.\n" + where
+	}
 	return "This incident is resolved, but the access request is still pending.\n" + where
+}
+
+// DenialReason is the reason of pdhook's review when somebody's resolving of the incident denies the request.
+func DenialReason(i access.LinkedIncident, who string) string {
+	return fmt.Sprintf("Denied by pdhook: %s resolved PagerDuty incident %s, which asked for this decision.", access.OneLine(who, fieldLimit), i.ID)
 }
 
 func note(first, second, reason string) string {
@@ -107,13 +117,20 @@ func Reviewed(req access.Request, reviewer string) bool {
 	return ours || slices.ContainsFunc(req.Reviews, func(r access.Review) bool { return strings.Contains(r.Reason, proof) })
 }
 
-// ReviewReason is the reason of pdhook's own review. Its last line makes the approval provable later.
+// ReviewReason is the reason of pdhook's own review. Its last line makes the approval provable later: it is whole
+// whatever the sentence holds.
 func ReviewReason(d access.Decision) string {
 	e := d.Evidence
 	entry := fmt.Sprintf("%s/%d/%s", e.OnCall.Policy, e.OnCall.Level, e.User.ID)
-	if e.OnCall.Schedule != "" {
+	if e.OnCall.Policy == "" {
+		entry = fmt.Sprintf("%s/%s", e.OnCall.Schedule, e.User.ID)
+	} else if e.OnCall.Schedule != "" {
 		entry += "/" + string(e.OnCall.Schedule)
 	}
-	return fmt.Sprintf("Approved by pdhook: %s."+proof+"none oncall=%s read=%s",
-		access.OneLine(d.Sentence, textLimit), entry, Time(e.ReadAt))
+	basis := "none"
+	if len(e.Incidents) > 0 {
+		basis = strings.Join(idsOf(e.Incidents), ",")
+	}
+	return fmt.Sprintf("Approved by pdhook: %s."+proof+"%s oncall=%s read=%s",
+		access.OneLine(d.Sentence, sentenceLimit), basis, entry, Time(e.ReadAt))
 }

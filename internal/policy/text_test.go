@@ -83,6 +83,7 @@ func TestTheDetailsTellWhatBecameOfTheAutomaticApproval(t *testing.T) {
 		{access.Pending, access.Approve, onCall, nil, "Reviewed automatically, but more approvals are needed: " + onCall + "."},
 		{access.Pending, access.Already, "bot has already reviewed the request", nil, "Reviewed automatically, but more approvals are needed: bot has already reviewed the request."},
 		{access.Pending, access.Approve, onCall, errors.New("access denied"), "Not approved automatically, although " + onCall + ": access denied"},
+		{access.Pending, access.No, "alice is not on call", errors.New("a denial failed"), "Not approved automatically: alice is not on call."},
 		{access.Denied, "", "", nil, "The request is denied by now."},
 	} {
 		got := Details(access.Request{State: tt.state}, "", access.Decision{Verdict: tt.verdict, Sentence: tt.said}, tt.failed)
@@ -135,28 +136,52 @@ func TestDecisionNote(t *testing.T) {
 
 func TestStillPendingNote(t *testing.T) {
 	const first = "This incident is resolved, but the access request is still pending.\n"
-	if got, want := StillPendingNote("R", "https://p/web/requests/R"), first+"Decide it at https://p/web/requests/R"; got != want {
+	if got, want := StillPendingNote("R", "https://p/web/requests/R", false), first+"Decide it at https://p/web/requests/R"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got, want := StillPendingNote("R", ""), first+"Decide it with: tctl requests approve R (or deny)"; got != want {
+	if got, want := StillPendingNote("R", "https://p/web/requests/R", true), "This incident was resolved, but the access request is still pending: the incident is open again.\nDecide it at https://p/web/requests/R"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got, want := StillPendingNote("R", "", false), first+"Decide it with: tctl requests approve R (or deny)"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
+func TestDenialReason(t *testing.T) {
+	for who, want := range map[string]string{
+		"Bob":          "Denied by pdhook: Bob resolved PagerDuty incident Q1, which asked for this decision.",
+		"Bob\n\u202eX": "Denied by pdhook: Bob X resolved PagerDuty incident Q1, which asked for this decision.",
+	} {
+		if got := DenialReason(access.LinkedIncident{ID: "Q1"}, who); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 func TestReviewReasonEndsWithWhatProvesIt(t *testing.T) {
-	d := access.Decision{Sentence: "alice is on call for pay\nments (level 1, always)", Evidence: &access.Evidence{
-		User: access.User{ID: "UALICE"}, Service: access.Service{ID: "SPAY"},
-		OnCall: access.OnCall{Policy: "PPAY", Level: 1, Schedule: "SCHED"}, ReadAt: time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)}}
-	want := "Approved by pdhook: alice is on call for pay ments (level 1, always).\npdhook: basis=none oncall=PPAY/1/UALICE/SCHED read=2026-03-01T03:00:00Z"
-	if got := ReviewReason(d); got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	d.Evidence.OnCall.Schedule = ""
-	if got := ReviewReason(d); !strings.HasSuffix(got, "\npdhook: basis=none oncall=PPAY/1/UALICE read=2026-03-01T03:00:00Z") {
-		t.Errorf("without a schedule: %q", got)
-	}
-	d.Sentence = strings.Repeat("長", 9000)
-	if got := ReviewReason(d); len(got) > 4096 {
-		t.Errorf("the reason has %d bytes, Teleport takes 4096", len(got))
+	at := time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)
+	user := access.User{ID: "UALICE"}
+	for _, tt := range []struct {
+		name     string
+		evidence access.Evidence
+		want     string
+	}{
+		{"by a policy's schedule", access.Evidence{User: user, OnCall: access.OnCall{Policy: "PPAY", Level: 1, Schedule: "SCHED"}, ReadAt: at},
+			"pdhook: basis=none oncall=PPAY/1/UALICE/SCHED read=2026-03-01T03:00:00Z"},
+		{"by a policy", access.Evidence{User: user, OnCall: access.OnCall{Policy: "PPAY", Level: 2}, ReadAt: at},
+			"pdhook: basis=none oncall=PPAY/2/UALICE read=2026-03-01T03:00:00Z"},
+		{"by a schedule", access.Evidence{User: user, OnCall: access.OnCall{Schedule: "SNIGHT"}, ReadAt: at},
+			"pdhook: basis=none oncall=SNIGHT/UALICE read=2026-03-01T03:00:00Z"},
+		{"with incidents", access.Evidence{User: user, OnCall: access.OnCall{Policy: "PPAY", Level: 1}, ReadAt: at, Incidents: []access.Incident{{ID: "Q1"}, {ID: "Q2"}}},
+			"pdhook: basis=Q1,Q2 oncall=PPAY/1/UALICE read=2026-03-01T03:00:00Z"},
+	} {
+		d := access.Decision{Sentence: "alice is on call for pay\nments (level 1, always)", Evidence: &tt.evidence}
+		if got, want := ReviewReason(d), "Approved by pdhook: alice is on call for pay ments (level 1, always).\n"+tt.want; got != want {
+			t.Errorf("%s: got %q\nwant %q", tt.name, got, want)
+		}
+		d.Sentence = strings.Repeat("🚒", 9000)
+		if got := ReviewReason(d); len(got) > 4096 || !strings.HasSuffix(got, "….\n"+tt.want) {
+			t.Errorf("%s: a long reason has %d bytes, Teleport takes 4096, and ends in %q", tt.name, len(got), got[len(got)-80:])
+		}
 	}
 }

@@ -12,10 +12,14 @@ import (
 )
 
 // act does what is missing, one effect at a time, and plans anew after each. The review comes first: no incident
-// is read or written before it, so that none can hold it up.
+// is read or written before it, so that none can hold it up. A dry run does nothing.
 func (p *pass) act(ctx context.Context) {
+	if p.rules.DryRun {
+		return
+	}
 	p.effects(ctx, func(a policy.Action) bool { return a.Kind == policy.SubmitReview })
 	p.readIncidents(ctx)
+	p.readResolvers(ctx)
 	p.effects(ctx, func(policy.Action) bool { return true })
 }
 
@@ -46,12 +50,19 @@ func (p *pass) do(ctx context.Context, a policy.Action) error {
 	}
 	linked := &p.work.Link.Incidents[a.Index]
 	switch a.Kind {
+	case policy.SubmitDenial:
+		return p.deny(ctx, a)
 	case policy.OpenIncident:
+		if p.fallBack(ctx) {
+			return nil // other services are to be notified: planned anew
+		}
 		err := p.open(ctx, linked)
 		if lasting(err) && p.work.Request.State != access.Pending && !p.dirty {
 			linked.Ended = true // by the time somebody has mended it, nobody need be told any more
 		}
 		return err
+	case policy.Reopen:
+		return p.reopen(ctx, linked, a)
 	case policy.AddNote:
 		return p.note(ctx, linked, a)
 	default:
@@ -63,7 +74,7 @@ func (p *pass) do(ctx context.Context, a policy.Action) error {
 // single; it is claimed only together with the incidents that shall be opened whatever becomes of it.
 func (p *pass) needsClaim(a policy.Action) bool {
 	if a.Kind != policy.SubmitReview {
-		return true
+		return a.Kind != policy.SubmitDenial
 	}
 	for _, i := range p.work.Link.Incidents {
 		if i.ID == "" && !i.Ended && p.rules.Notify == policy.NotifyAlways {
@@ -77,7 +88,7 @@ func (p *pass) needsClaim(a policy.Action) bool {
 func (p *pass) approve(ctx context.Context) error {
 	if err := p.refusals.standing(p.id, p.work.Request, p.now()); err != nil {
 		p.reviewFailed = err
-		p.work.Blocked[-1] = true
+		p.work.Blocked[policy.ReviewLane] = true
 		return nil
 	}
 	deadline := p.work.Decision.Evidence.ReadAt.Add(policy.Fresh)
@@ -95,17 +106,17 @@ func (p *pass) approve(ctx context.Context) error {
 	}
 	req, err := p.Requests.SubmitReview(reviewCtx, p.id, access.Approved, policy.ReviewReason(p.work.Decision))
 	if err != nil {
-		return p.reviewNotTaken(ctx, err)
+		return p.reviewNotTaken(ctx, fmt.Errorf("submitting the approval: %w", err))
 	}
 	p.work.Request = req
-	p.work.Blocked[-1] = true
+	p.work.Blocked[policy.ReviewLane] = true
 	if _, ours := req.ReviewBy(p.Requests.User()); !ours {
 		return nil // somebody else decided it a moment earlier
 	}
 	p.reviewTaken()
 	e := p.work.Decision.Evidence
 	p.log.Info("Successfully submitted a request approval", "user", req.User, "roles", strings.Join(req.Roles, ","),
-		"state", req.State, "pd_user_id", e.User.ID, "pd_service_id", e.Service.ID, "level", e.OnCall.Level)
+		"state", req.State, "pd_user_id", e.User.ID, "why", p.work.Decision.Sentence)
 	return nil
 }
 
@@ -114,8 +125,8 @@ const reviewsRefused = "Teleport refuses pdhook's reviews; check review_requests
 // reviewTaken notes that Teleport has pdhook's review.
 func (p *pass) reviewTaken() {
 	p.said.over(reviewsRefused)
-	p.work.Blocked[-1] = true // done, even where Teleport wants more approvals
-	p.work.Link.Reviewed = true
+	p.work.Blocked[policy.ReviewLane] = true // done, even where Teleport wants more approvals
+	p.work.Link.Reviewed, p.work.Reviewed = true, true
 	p.work.Claimed = p.work.Claimed || p.due()
 }
 
@@ -127,12 +138,11 @@ func (p *pass) due() bool {
 
 // reviewNotTaken judges a failed review by what Teleport says now, never by the error's text alone.
 func (p *pass) reviewNotTaken(ctx context.Context, failed error) error {
-	failed = fmt.Errorf("submitting the approval: %w", failed)
 	if errors.Is(failed, access.ErrDenied) {
 		p.refusals.remember(p.id, p.work.Request, failed, p.now())
 		p.errorOnce(reviewsRefused, failed)
 		p.reviewFailed = failed
-		p.work.Blocked[-1] = true
+		p.work.Blocked[policy.ReviewLane] = true
 		return nil
 	}
 	req, err := p.Requests.Get(ctx, p.id)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/pdhook/pdhook/internal/access"
@@ -13,15 +14,18 @@ import (
 
 // Effects that are claimed.
 const (
-	effectOpen  = "open"
-	effectNotes = "notes"
-	effectEnd   = "end"
+	effectOpen   = "open"
+	effectReopen = "reopen"
+	effectNotes  = "notes"
+	effectEnd    = "end"
 )
 
 func effectOf(a policy.Action) string {
 	switch a.Kind {
 	case policy.AddNote:
 		return effectNotes
+	case policy.Reopen:
+		return effectReopen
 	case policy.Resolve:
 		return effectEnd
 	}
@@ -45,7 +49,7 @@ func (p *pass) claim(ctx context.Context, a policy.Action) {
 	now := p.now()
 	switch {
 	case p.ledgerErr != nil:
-		p.refuse(p.ledgerErr)
+		p.refuse(nil)
 		return
 	case l.claim.holder != "" && l.claim.holder != p.Replica && now.Before(l.claim.until):
 		p.refuse(&access.Failure{Class: access.Wait, NotBefore: l.claim.until.Add(time.Second),
@@ -55,7 +59,7 @@ func (p *pass) claim(ctx context.Context, a policy.Action) {
 	// A request that waits for a while without a trace may have lost both plugin data and this store.
 	traceless := len(l.raw) == 0 && !p.linked && now.Sub(p.work.Request.Created) > time.Minute
 	p.dirty = l.claim.holder != "" || l.upstream || traceless
-	next := encode(p.work.Request, p.work.Link.Incidents, claim{effect: effect, holder: p.Replica, until: now.Add(claimFor)}, l.upstream)
+	next := encode(p.work.Request, p.work.Link.Incidents, p.mine(effect), l.upstream)
 	if l.upstream && l.raw[keyReviews] != "" {
 		next[keyReviews] = l.raw[keyReviews]
 	}
@@ -76,11 +80,28 @@ func (p *pass) claim(ctx context.Context, a policy.Action) {
 		p.claimed = held
 		p.ledger.raw = merged(l.raw, set)
 	}
-	if a.Kind == policy.OpenIncident && p.work.Request.State == access.Pending {
+	if (a.Kind == policy.OpenIncident || a.Kind == policy.Reopen) && p.work.Request.State == access.Pending {
 		if err := p.readAgain(ctx); err != nil {
 			p.blockIncidents(err)
+			p.work.Blocked[policy.ReviewLane] = true
 		}
 	}
+}
+
+// mine is this replica's claim from now on.
+func (p *pass) mine(effect string) claim {
+	return claim{effect: effect, holder: p.Replica, until: p.now().Add(claimFor), reopening: p.reopening()}
+}
+
+// reopening names the incidents that may turn out to be open again because of pdhook.
+func (p *pass) reopening() []access.IncidentID {
+	var ids []access.IncidentID
+	for _, i := range p.work.Link.Incidents {
+		if !i.Reopened && (p.work.Reopens(i) || slices.Contains(p.ledger.claim.reopening, i.ID)) {
+			ids = append(ids, i.ID)
+		}
+	}
+	return ids
 }
 
 func (p *pass) refuse(err error) {
@@ -115,7 +136,7 @@ func (p *pass) record(ctx context.Context) (Result, error) {
 		c := claim{}
 		failed := len(p.errs) > 0
 		if p.unclear || p.dirty && failed { // the next pass has to look, too
-			c = claim{effect: p.ledger.raw[keyEffect], holder: p.Replica, until: p.now().Add(claimFor)}
+			c = p.mine(p.ledger.raw[keyEffect])
 		}
 		set, expect := p.ledger.swap(encode(p.work.Request, p.work.Link.Incidents, c, p.ledger.upstream && failed))
 		// The pass may be out of time; what it did must be recorded all the same.

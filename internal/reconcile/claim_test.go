@@ -48,7 +48,7 @@ func (s story) sideBySide(t *testing.T, want string, later time.Duration) {
 	t.Helper()
 	inWorld(t, func(t *testing.T, w *world) {
 		w.latency = map[string]time.Duration{"swap": 20 * time.Millisecond, "create": 30 * time.Millisecond, "review": 10 * time.Millisecond,
-			"note": 10 * time.Millisecond, "get request": 7 * time.Millisecond}
+			"note": 10 * time.Millisecond, "reopen": 15 * time.Millisecond, "get request": 7 * time.Millisecond}
 		if s.begin != nil {
 			s.begin(w)
 		}

@@ -103,46 +103,89 @@ func (p presence) User(id access.RequestID) string {
 
 type directory struct{ w *world }
 
-func (d directory) User(ctx context.Context, email string) (user access.User, err error) {
-	err = d.w.call(ctx, "user", "", func() error {
+// ask answers a question by memory where the caller takes one of that age, else by a call. It is honest: a fact
+// carries the time at which its question was asked, and a failure is not remembered.
+func ask[T any](ctx context.Context, w *world, name, about string, since time.Time, answer func() (T, error)) access.Fact[T] {
+	fact := access.Fact[T]{ReadAt: time.Now()}
+	key := name + " " + about
+	w.mu.Lock()
+	kept, known := w.remembered[key].(access.Fact[T])
+	w.mu.Unlock()
+	if known && since.Before(fact.ReadAt) && !kept.ReadAt.Before(since) {
+		return kept
+	}
+	fact.Err = w.call(ctx, name, "", func() (err error) { fact.Value, err = answer(); return err })
+	if fact.Known() || errors.Is(fact.Err, access.ErrNotFound) {
+		w.mu.Lock()
+		w.remembered[key] = fact
+		w.mu.Unlock()
+	}
+	return fact
+}
+
+func (d directory) User(ctx context.Context, email string, since time.Time) access.Fact[access.User] {
+	return ask(ctx, d.w, "user", email, since, func() (access.User, error) {
 		for known, u := range d.w.users {
 			if access.SameName(known, email) {
-				user = u
-				return nil
+				return u, nil
 			}
 		}
-		return fmt.Errorf("user %s: %w", email, access.ErrNotFound)
+		return access.User{}, fmt.Errorf("user %s: %w", email, access.ErrNotFound)
 	})
-	return user, err
 }
 
-func (d directory) Service(ctx context.Context, ref string) (service access.Service, err error) {
-	err = d.w.call(ctx, "service", "", func() error {
+func (d directory) Service(ctx context.Context, ref string, since time.Time) access.Fact[access.Service] {
+	return ask(ctx, d.w, "service", ref, since, func() (access.Service, error) {
 		for _, s := range d.w.services {
 			if access.SameName(s.Name, ref) || "id:"+string(s.ID) == ref {
-				service = s
-				return nil
+				return s, nil
 			}
 		}
-		return fmt.Errorf("service %s: %w", ref, access.ErrNotFound)
+		return access.Service{}, fmt.Errorf("service %s: %w", ref, access.ErrNotFound)
 	})
-	return service, err
 }
 
-func (d directory) OnCalls(ctx context.Context, q access.OnCallQuery) (entries []access.OnCall, now time.Time, err error) {
-	err = d.w.call(ctx, "on-calls", "", func() error {
-		if len(q.Users) == 0 || len(q.Policies) == 0 {
-			d.w.t.Errorf("an on-call question without users or policies was asked: %+v", q)
-		}
-		for _, e := range d.w.onCalls {
-			if slices.Contains(q.Users, e.User.ID) && slices.Contains(q.Policies, e.Policy) {
-				entries = append(entries, e)
+func (d directory) Schedule(ctx context.Context, ref string, until, since time.Time) access.Fact[access.Duty] {
+	return ask(ctx, d.w, "schedule", ref, since, func() (access.Duty, error) {
+		for _, s := range d.w.schedules {
+			if access.SameName(s.Name, ref) || "id:"+string(s.ID) == ref {
+				s.Shifts = slices.DeleteFunc(slices.Clone(s.Shifts), func(sh access.Shift) bool { return sh.Start.After(until) })
+				return access.Duty{Schedule: s, Now: time.Now()}, nil
 			}
 		}
-		now = time.Now()
-		return nil
+		return access.Duty{}, fmt.Errorf("schedule %s: %w", ref, access.ErrNotFound)
 	})
-	return entries, now, err
+}
+
+func (d directory) OnCalls(ctx context.Context, user access.UserID, until, since time.Time) access.Fact[access.OnCalls] {
+	return ask(ctx, d.w, "on-calls", string(user), since, func() (access.OnCalls, error) {
+		if user == "" {
+			d.w.t.Error("an on-call question without a user was asked")
+		}
+		entries := slices.DeleteFunc(slices.Clone(d.w.onCalls), func(e access.OnCall) bool { return e.User.ID != user || e.Start.After(until) })
+		return access.OnCalls{Entries: entries, Now: time.Now()}, nil
+	})
+}
+
+func (d directory) OnDuty(ctx context.Context, policy access.PolicyID, since time.Time) access.Fact[access.OnCalls] {
+	return ask(ctx, d.w, "on duty", string(policy), since, func() (access.OnCalls, error) {
+		entries := slices.DeleteFunc(slices.Clone(d.w.onCalls), func(e access.OnCall) bool { return e.Policy != policy })
+		return access.OnCalls{Entries: entries, Now: time.Now()}, nil
+	})
+}
+
+func (d directory) OpenIncidents(ctx context.Context, services []access.ServiceID, since time.Time) access.Fact[[]access.Incident] {
+	return ask(ctx, d.w, "open incidents", fmt.Sprint(services), since, func() (open []access.Incident, err error) {
+		if len(services) == 0 {
+			d.w.t.Error("open incidents were asked for without a service")
+		}
+		for _, i := range slices.Backward(d.w.incidents) {
+			if i.Open() && slices.Contains(services, i.Service) {
+				open = append(open, i)
+			}
+		}
+		return open, nil
+	})
 }
 
 type pagerduty struct{ w *world }
@@ -239,6 +282,32 @@ func (p pagerduty) Resolve(ctx context.Context, id access.IncidentID) error {
 	})
 }
 
+func (p pagerduty) Reopen(ctx context.Context, id access.IncidentID) error {
+	return p.w.call(ctx, "reopen", "reopen "+string(id), func() error {
+		incident, err := p.find(id)
+		switch {
+		case err != nil:
+			return err
+		case p.w.noReopen:
+			return &access.Failure{Class: access.Permanent, Err: errors.New("a resolved incident cannot be reopened")}
+		}
+		incident.Status = access.Triggered
+		return nil
+	})
+}
+
+func (p pagerduty) Resolver(ctx context.Context, id access.IncidentID) (who access.User, err error) {
+	err = p.w.call(ctx, "resolver", "", func() error {
+		if p.w.noResolver != nil {
+			return p.w.noResolver
+		}
+		who = p.w.resolvers[id]
+		_, err := p.find(id)
+		return err
+	})
+	return who, err
+}
+
 type links struct {
 	w *world
 	*memory
@@ -254,6 +323,15 @@ func (l links) Link(_ context.Context, id access.RequestID) (access.Link, error)
 	}
 	link.Incidents = slices.Clone(link.Incidents)
 	return link, nil
+}
+
+func (l links) RequestsOfIncident(_ context.Context, id access.IncidentID) (requests []access.RequestID, err error) {
+	for request, link := range l.links {
+		if slices.ContainsFunc(link.Incidents, func(i access.LinkedIncident) bool { return i.ID == id || i.MergedInto == id }) {
+			requests = append(requests, request)
+		}
+	}
+	return requests, l.broken
 }
 
 func (l links) Decision(_ context.Context, id access.RequestID) (access.Decision, error) {

@@ -37,12 +37,16 @@ func (p *pass) open(ctx context.Context, linked *access.LinkedIncident) error {
 		if findErr != nil || found {
 			return findErr
 		}
-		p.log.Warn("A stranger's open incident holds the request's key; opening another", "pd_service_id", linked.Service)
-		incident, err = p.create(ctx, linked, access.FallbackIncidentKey(p.id))
+		incident, err = p.createBeside(ctx, linked)
 	}
+	return p.created(linked, incident, err)
+}
+
+// created records a new incident, or why there is none.
+func (p *pass) created(linked *access.LinkedIncident, incident access.Incident, err error) error {
 	if err != nil {
 		p.missing = append(p.missing, fmt.Sprintf("%s: %v", linked.Ref, err))
-		if lasting(err) {
+		if lasting(err) && linked.ID == "" {
 			linked.Service = "" // the name may mean another service by the time somebody has mended it
 		}
 		return err
@@ -51,6 +55,12 @@ func (p *pass) open(ctx context.Context, linked *access.LinkedIncident) error {
 	adopt(linked, incident)
 	p.log.Info("Successfully created PagerDuty incident", "pd_incident_id", incident.ID, "pd_service_id", linked.Service)
 	return nil
+}
+
+// createBeside opens an incident where a stranger's holds the request's key.
+func (p *pass) createBeside(ctx context.Context, linked *access.LinkedIncident) (access.Incident, error) {
+	p.log.Warn("A stranger's open incident holds the request's key; opening another", "pd_service_id", linked.Service)
+	return p.create(ctx, linked, access.FallbackIncidentKey(p.id))
 }
 
 func (p *pass) create(ctx context.Context, linked *access.LinkedIncident, key string) (access.Incident, error) {
@@ -68,11 +78,11 @@ func (p *pass) service(ctx context.Context, ref string) (access.Service, error) 
 			return s.Fact.Value, nil
 		}
 	}
-	service, err := p.Directory.Service(ctx, ref)
-	if errors.Is(err, access.ErrNotFound) {
-		return service, &access.Failure{Class: access.Permanent, Err: fmt.Errorf("PagerDuty knows no service %q", ref)}
+	fact := p.Directory.Service(ctx, ref, p.now())
+	if errors.Is(fact.Err, access.ErrNotFound) {
+		return fact.Value, &access.Failure{Class: access.Permanent, Err: fmt.Errorf("PagerDuty knows no service %q", ref)}
 	}
-	return service, err
+	return fact.Value, fact.Err
 }
 
 // twin reports whether another entry stands for the same service.
@@ -107,7 +117,7 @@ func (p *pass) find(ctx context.Context, linked *access.LinkedIncident) (bool, e
 				p.seen[incident.ID] = incident
 				adopt(linked, incident)
 				p.log.Info("Found the incident that was opened before", "pd_incident_id", incident.ID)
-				return true, nil
+				return true, p.readResolver(ctx, *linked)
 			}
 			p.log.Warn("An incident holds the request's key, but is not pdhook's; leaving it alone", "pd_incident_id", incident.ID, "why", why)
 		}

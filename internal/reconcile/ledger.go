@@ -44,9 +44,10 @@ type ledger struct {
 
 // claim says who is about to do what must happen once.
 type claim struct {
-	effect string
-	holder string
-	until  time.Time
+	effect    string
+	holder    string
+	until     time.Time
+	reopening []access.IncidentID // that the holder means to reopen: found open, one was reopened
 }
 
 // record is the stored form of pdhook's own key.
@@ -54,6 +55,7 @@ type record struct {
 	Version   int                     `json:"v"`
 	Incidents []access.LinkedIncident `json:"incidents,omitempty"`
 	Upstream  bool                    `json:"upstream,omitempty"`
+	Reopening []access.IncidentID     `json:"reopening,omitempty"` // part of the claim
 }
 
 const recordVersion = 1
@@ -72,7 +74,7 @@ func parseLedger(raw map[string]string) (ledger, error) {
 		for _, incident := range r.Incidents {
 			l.incidents = append(l.incidents, sharedPart(incident))
 		}
-		l.upstream = r.Upstream
+		l.upstream, l.claim.reopening = r.Upstream, r.Reopening
 		return l, nil
 	}
 	l.upstream = len(raw) > 0
@@ -143,7 +145,7 @@ func encode(req access.Request, incidents []access.LinkedIncident, c claim, upst
 		set[keyReviews] = strconv.Itoa(reviews)
 	}
 	// Marshalling plain structs of strings and numbers cannot fail.
-	text, _ := json.Marshal(record{Version: recordVersion, Incidents: shared, Upstream: upstream})
+	text, _ := json.Marshal(record{Version: recordVersion, Incidents: shared, Upstream: upstream, Reopening: c.reopening})
 	set[keyRecord] = string(text)
 	return set
 }

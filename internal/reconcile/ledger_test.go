@@ -18,12 +18,12 @@ func TestTheLedgerComesBackAsItWasWritten(t *testing.T) {
 	}
 	until := time.Date(2000, 1, 1, 0, 1, 0, 0, time.UTC)
 	empty := ledger{}
-	set, expect := empty.swap(encode(req, incidents, claim{effect: effectOpen, holder: "a", until: until}, true))
+	set, expect := empty.swap(encode(req, incidents, claim{effect: effectReopen, holder: "a", until: until, reopening: []access.IncidentID{"Q1"}}, true))
 	if len(expect) != len(allKeys) {
 		t.Errorf("%d keys are expected, want all %d: those that are not named are not checked", len(expect), len(allKeys))
 	}
 	for key, want := range map[string]string{keyIncident: "Q1", keyService: "SPAY", keyUser: alice, keyRoles: "dev,ops", keyCreated: "946684800",
-		keyReason: "a, b", keyReviews: "1", keyResolution: "", keyResolve: "", keyEffect: "open", keyHolder: "a", keyUntil: "2000-01-01T00:01:00Z"} {
+		keyReason: "a, b", keyReviews: "1", keyResolution: "", keyResolve: "", keyEffect: "reopen", keyHolder: "a", keyUntil: "2000-01-01T00:01:00Z"} {
 		if set[key] != want {
 			t.Errorf("%s = %q, want %q", key, set[key], want)
 		}
@@ -32,7 +32,7 @@ func TestTheLedgerComesBackAsItWasWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.claim != (claim{effect: effectOpen, holder: "a", until: until}) || !got.upstream {
+	if !reflect.DeepEqual(got.claim, claim{effect: effectReopen, holder: "a", until: until, reopening: []access.IncidentID{"Q1"}}) || !got.upstream {
 		t.Errorf("claim = %+v, upstream = %v", got.claim, got.upstream)
 	}
 	want := []access.LinkedIncident{

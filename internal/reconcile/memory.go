@@ -91,10 +91,16 @@ func (p *pass) write(ctx context.Context, o access.Outcome) {
 // named says which webhooks and on-call changes concern the request from now on.
 func (p *pass) named() access.Named {
 	n := access.Named{User: p.facts.User.Value.ID, Policies: p.policies()}
-	if len(p.facts.Services) == 0 && p.work.Decision.Verdict == access.Already {
-		n.User, n.Policies = p.work.Link.Named.User, p.work.Link.Named.Policies
+	for _, s := range p.facts.Schedules {
+		if s.Fact.Known() {
+			n.Schedules = append(n.Schedules, "id:"+string(s.Fact.Value.Schedule.ID))
+		}
 	}
-	for _, ref := range append(p.rules.ServiceRefs(p.work.Request), p.rules.NotifyRefs(p.work.Request)...) {
+	refs := append(p.rules.ServiceRefs(p.work.Request), p.rules.NotifyRefs(p.work.Request)...)
+	for _, i := range p.work.Link.Incidents { // rules may name others
+		refs = append(refs, i.Ref)
+	}
+	for _, ref := range policy.Refs(refs) {
 		if id, ok := strings.CutPrefix(ref, "id:"); ok {
 			n.Services = append(n.Services, access.ServiceID(id))
 		} else {

@@ -5,11 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
-	"sync"
-	"time"
 
 	"github.com/pdhook/pdhook/internal/access"
 	"github.com/pdhook/pdhook/internal/policy"
@@ -31,7 +28,8 @@ func (p *pass) observe(ctx context.Context) (concerned bool, err error) {
 	if p.linked && !p.work.Link.Open() && req.State != access.Pending {
 		return false, nil
 	}
-	if !p.linked && !p.rules.Concerned(req) {
+	p.route()
+	if !p.linked && !p.rules.Concerned(req) && len(p.routes) == 0 {
 		return false, nil
 	}
 	if err := p.readLedger(ctx); err != nil {
@@ -39,6 +37,7 @@ func (p *pass) observe(ctx context.Context) (concerned bool, err error) {
 			return false, err
 		}
 		p.ledgerErr = err // the evaluation goes on: approval needs no plugin data
+		p.errs = append(p.errs, err)
 	}
 	p.work.Claimed = p.work.Claimed || p.due()
 	if p.work.Request.State != access.Pending && !p.begun() && !p.work.Claimed {
@@ -160,23 +159,17 @@ func (p *pass) begun() bool {
 	return len(p.ledger.raw) > 0 || len(p.work.Link.Incidents) > 0
 }
 
-// planIncidents names the services to notify. They are fixed once the first incident is open (spec §5). Of a request
-// that is gone no annotations are left: what plugin data names of it stays.
+// planIncidents names the services to notify. They are fixed once the first incident is open (spec §5), or may
+// be: a claim that was left behind says so. Of a request that is gone no annotations are left: what plugin data
+// names of it stays.
 func (p *pass) planIncidents() {
 	fixed := slices.ContainsFunc(p.work.Link.Incidents, func(i access.LinkedIncident) bool { return i.ID != "" })
+	fixed = fixed || p.ledger.claim.effect == effectOpen && len(p.ledger.incidents) > 0
 	open := p.work.Request.State == access.Pending || p.work.Claimed && len(p.rules.NotifyRefs(p.work.Request)) > 0
 	if fixed || !open {
 		return
 	}
-	kept := p.work.Link.Incidents
-	p.work.Link.Incidents = nil
-	for _, ref := range p.rules.NotifyRefs(p.work.Request) {
-		incident := access.LinkedIncident{Ref: ref}
-		if at := slices.IndexFunc(kept, func(k access.LinkedIncident) bool { return k.Ref == ref }); at >= 0 {
-			incident = kept[at]
-		}
-		p.work.Link.Incidents = append(p.work.Link.Incidents, incident)
-	}
+	p.plan(p.notifyRefs())
 }
 
 // readIncidents reads every linked incident that is not ended, and drops those that are not ours.
@@ -222,6 +215,9 @@ func (p *pass) readIncident(ctx context.Context, linked *access.LinkedIncident) 
 		}
 	}
 	adopt(linked, now)
+	if now.Open() && slices.Contains(p.ledger.claim.reopening, now.ID) {
+		linked.Reopened = true // done before it could be recorded
+	}
 	return nil
 }
 
@@ -236,15 +232,24 @@ func (p *pass) owned(ctx context.Context, i access.Incident, service access.Serv
 	if i.TriggerNotShown {
 		return false, "", &access.Failure{Class: access.Permanent, Err: fmt.Errorf("PagerDuty does not show who triggered incident %s", i.ID)}
 	}
+	bot, err := p.botID(ctx)
+	if err != nil {
+		return false, "", err
+	}
+	owned, why := policy.Owned(i, p.id, service, bot)
+	return owned, why, nil
+}
+
+// botID gives who pdhook is in PagerDuty.
+func (p *pass) botID(ctx context.Context) (access.UserID, error) {
 	if p.bot == "" {
 		bot, err := p.Incidents.Bot(ctx)
 		if err != nil {
-			return false, "", fmt.Errorf("reading the user of pagerduty.user_email: %w", err)
+			return "", err
 		}
 		p.bot = bot.ID
 	}
-	owned, why := policy.Owned(i, p.id, service, p.bot)
-	return owned, why, nil
+	return p.bot, nil
 }
 
 // adopt takes over what PagerDuty shows of an incident that passed the own test.
@@ -252,91 +257,12 @@ func adopt(linked *access.LinkedIncident, now access.Incident) {
 	linked.ID, linked.Key, linked.URL, linked.ServiceName = now.ID, now.Key, now.URL, now.ServiceName
 	linked.Verified = true
 	linked.Status, linked.MergedInto = now.Status, now.MergedInto
-	if len(now.Acknowledgers) > 0 {
-		linked.AcknowledgedBy = now.Acknowledgers
-	}
-}
-
-// decide reads the facts that the decision needs and decides.
-func (p *pass) decide(ctx context.Context) {
-	p.facts = policy.Facts{Cause: p.cause, Reviewer: p.Requests.User(), Reviewed: p.work.Link.Reviewed, Request: p.work.Request}
-	if p.work.Request.State != access.Pending {
-		return
-	}
-	if !p.facts.Reviewed && !policy.Reviewed(p.work.Request, p.facts.Reviewer) {
-		p.readFacts(ctx)
-	}
-	p.judge()
-	if p.work.Decision.Verdict == access.CouldNotTell {
-		p.errs = append(p.errs, p.factErrors())
-	}
-}
-
-// judge decides on the facts at hand.
-func (p *pass) judge() {
-	p.facts.Now = p.now()
-	p.facts.Request = p.work.Request
-	p.work.Decision = policy.Decide(p.rules, p.facts)
-}
-
-// readFacts asks PagerDuty for the requester, the named services and the requester's duty. Each fact carries
-// the time at which its question was asked.
-func (p *pass) readFacts(ctx context.Context) {
-	var wg sync.WaitGroup
-	if email := p.rules.Email(p.work.Request); email != "" {
-		wg.Go(func() {
-			p.facts.User = ask(p.now, func() (access.User, error) { return p.Directory.User(ctx, email) })
-		})
-	}
-	for _, ref := range p.rules.ServiceRefs(p.work.Request) {
-		p.facts.Services = append(p.facts.Services, policy.NamedService{Ref: ref})
-	}
-	for i := range p.facts.Services {
-		s := &p.facts.Services[i]
-		wg.Go(func() {
-			s.Fact = ask(p.now, func() (access.Service, error) { return p.Directory.Service(ctx, s.Ref) })
-		})
-	}
-	wg.Wait()
-	policies := p.policies()
-	if !p.facts.User.Known() || p.facts.User.Value.ID == "" || len(policies) == 0 {
-		return
-	}
-	query := access.OnCallQuery{Users: []access.UserID{p.facts.User.Value.ID}, Policies: policies, Until: p.work.Request.Expires}
-	p.facts.OnCalls = ask(p.now, func() (policy.OnCalls, error) {
-		entries, now, err := p.Directory.OnCalls(ctx, query)
-		return policy.OnCalls{Entries: entries, Now: now}, err
-	})
-}
-
-func ask[T any](now func() time.Time, question func() (T, error)) access.Fact[T] {
-	asked := now()
-	value, err := question()
-	return access.Fact[T]{Value: value, Err: err, ReadAt: asked}
-}
-
-// policies gives the escalation policies of the named services, each once.
-func (p *pass) policies() []access.PolicyID {
-	ids := map[access.PolicyID]bool{}
-	for _, s := range p.facts.Services {
-		if s.Fact.Known() && s.Fact.Value.Policy != "" {
-			ids[s.Fact.Value.Policy] = true
+	if len(now.Acknowledged) > 0 {
+		linked.AcknowledgedBy = nil
+		for _, u := range now.Acknowledged {
+			linked.AcknowledgedBy = append(linked.AcknowledgedBy, u.Name)
 		}
 	}
-	return slices.Sorted(maps.Keys(ids))
-}
-
-// factErrors gives what kept the decision from being told, so that the queue knows when to look again.
-func (p *pass) factErrors() error {
-	errs := []error{p.facts.User.Err, p.facts.OnCalls.Err}
-	for _, s := range p.facts.Services {
-		errs = append(errs, s.Fact.Err)
-	}
-	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil || errors.Is(err, access.ErrNotFound) })
-	if len(errs) == 0 {
-		errs = append(errs, &access.Failure{Class: access.Permanent, Err: errors.New(p.work.Decision.Sentence)})
-	}
-	return fmt.Errorf("evaluating the request: %w", soonest(errs))
 }
 
 // lasting reports whether only somebody's action can make the error go away.

@@ -82,7 +82,7 @@ func (q *Queue) urgent(id access.RequestID) bool {
 // passing reports whether a cause is only time passing.
 func passing(cause string) bool {
 	switch cause {
-	case access.CauseTimer, access.CauseRetry, access.CauseReconnect, access.CauseReload:
+	case access.CauseTimer, access.CauseRetry, access.CauseReconnect, access.CauseReload, access.CauseRules:
 		return true
 	}
 	return false
@@ -109,7 +109,8 @@ func (q *Queue) Wake(id access.RequestID, cause string) {
 	q.queue.AddAfter(id, max(0, WakeEvery-q.now().Sub(t.looked)))
 }
 
-// note keeps the cause. A later pass of time does not hide a change that still waits.
+// note keeps the cause. A later pass of time does not hide a change that still waits; a look that may rest on
+// remembered answers hides nothing.
 func (q *Queue) note(id access.RequestID, cause string) ticket {
 	user := q.owner(id)
 	q.mu.Lock()
@@ -120,9 +121,11 @@ func (q *Queue) note(id access.RequestID, cause string) ticket {
 		q.of[id] = t
 	}
 	t.user = user
-	if t.since.IsZero() { // a cause kept for later does not count yet
+	weak := mayRemember(cause) || cause == access.CausePoll || cause == access.CauseRetry
+	switch {
+	case t.since.IsZero(): // a cause kept for later does not count yet
 		t.since, t.cause = q.now(), cause
-	} else if cause != access.CauseTimer && cause != access.CausePoll && cause != access.CauseRetry {
+	case !weak || mayRemember(t.cause):
 		t.cause = cause
 	}
 	return *t

@@ -119,6 +119,26 @@ func TestARequestThatWaitsIsLookedAtOnce(t *testing.T) {
 	})
 }
 
+func TestALookThatMayRememberHidesNothing(t *testing.T) {
+	for _, weak := range []string{access.CauseTimer, access.CauseRules} {
+		for _, cause := range []string{access.CausePoll, access.CauseShift, access.CauseChanged, "webhook incident.acknowledged"} {
+			synctest.Test(t, func(t *testing.T) {
+				d := openDesk(t, 1, takes(time.Second))
+				defer d.close()
+				d.Add("u/busy", access.CauseCreated)
+				synctest.Wait()
+				d.Add("u/1", weak)
+				d.Add("u/1", cause)
+				d.Add("u/1", weak)
+				time.Sleep(10 * time.Second)
+				if got := d.looks(); len(got) != 2 || got[1].cause != cause {
+					t.Errorf("looks = %v, want the second because of %q", got, cause)
+				}
+			})
+		}
+	}
+}
+
 func TestAChangeDuringALookBringsTheRequestBackOnceAndNeverIntoTwoHands(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := openDesk(t, 4, takes(time.Second))

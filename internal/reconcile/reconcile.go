@@ -39,11 +39,16 @@ type Presence interface {
 	User(id access.RequestID) string
 }
 
-// Directory is PagerDuty's knowledge of people and duty.
+// Directory is PagerDuty's knowledge of people, duty and open incidents. An answer was asked for at since or
+// later; it may have been remembered.
 type Directory interface {
-	User(ctx context.Context, email string) (access.User, error)
-	Service(ctx context.Context, ref string) (access.Service, error)
-	OnCalls(ctx context.Context, q access.OnCallQuery) ([]access.OnCall, time.Time, error)
+	User(ctx context.Context, email string, since time.Time) access.Fact[access.User]
+	Service(ctx context.Context, ref string, since time.Time) access.Fact[access.Service]
+	Schedule(ctx context.Context, ref string, until, since time.Time) access.Fact[access.Duty]
+	OnCalls(ctx context.Context, user access.UserID, until, since time.Time) access.Fact[access.OnCalls]
+	// OnDuty is everybody on a policy, to tell who is on call instead of the requester.
+	OnDuty(ctx context.Context, policy access.PolicyID, since time.Time) access.Fact[access.OnCalls]
+	OpenIncidents(ctx context.Context, services []access.ServiceID, since time.Time) access.Fact[[]access.Incident]
 }
 
 // Incidents is PagerDuty's incidents. Bot is the user that pdhook writes as (user_email).
@@ -55,12 +60,17 @@ type Incidents interface {
 	Notes(ctx context.Context, id access.IncidentID) ([]access.Note, error)
 	AddNote(ctx context.Context, id access.IncidentID, text string) error
 	Resolve(ctx context.Context, id access.IncidentID) error
+	Reopen(ctx context.Context, id access.IncidentID) error
+	// Resolver is the user who resolved the incident; the zero User for a time-out or automation.
+	Resolver(ctx context.Context, id access.IncidentID) (access.User, error)
 }
 
 // Links is this replica's memory. A failure to read or write it never holds a request up.
 type Links interface {
 	// Link fails with access.ErrNotFound for a request that was never recorded.
 	Link(ctx context.Context, id access.RequestID) (access.Link, error)
+	// RequestsOfIncident gives the requests linked to an incident.
+	RequestsOfIncident(ctx context.Context, id access.IncidentID) ([]access.RequestID, error)
 	// Decision is the last one recorded; access.ErrNotFound when there is none.
 	Decision(ctx context.Context, id access.RequestID) (access.Decision, error)
 	// EventsFor gives the webhook events that still wait for a pass over the request.
@@ -69,7 +79,7 @@ type Links interface {
 	Record(ctx context.Context, o access.Outcome) error
 }
 
-// Config is what a Reconciler needs. Every field is required.
+// Config is what a Reconciler needs. Every field but Routes is required.
 type Config struct {
 	Requests  Requests
 	Presence  Presence
@@ -78,6 +88,7 @@ type Config struct {
 	Links     Links
 	Replica   string              // names this replica in claims; the same again after a restart
 	Rules     func() policy.Rules // read once a pass: one reconcile uses one configuration
+	Routes    Routes              // nil: annotations alone name the services to notify
 	Log       *slog.Logger
 }
 
@@ -128,6 +139,7 @@ type pass struct {
 	seen    map[access.IncidentID]access.Incident // read in this pass
 	errs    []error
 	missing []string // why a service to notify has no incident
+	routes  []string // the services to notify that rules name
 
 	ledgerErr    error
 	claimed      claimState

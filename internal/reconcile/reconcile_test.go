@@ -50,7 +50,7 @@ func TestARequestOpensAnIncidentThatTellsItsDecisionAndIsResolved(t *testing.T) 
 		w.wantWrites("claim open", "create SPAY", "record")
 		wantIn(t, w.details(), "User: alice@example.com", "Roles: dev", "Reason: disk is full", "Request ID: "+string(request),
 			"Link: https://proxy.example.com/web/requests/"+string(request),
-			"Not approved automatically: alice@example.com is not on call for payments.")
+			"Not approved automatically: alice@example.com is not on call for payments: nobody is.")
 		if got := w.opened[w.incidents[0].ID].Title; got != "Access request from alice@example.com" {
 			t.Errorf("title = %q", got)
 		}
@@ -205,7 +205,7 @@ func TestTheLinkKeepsWhoAcknowledgedAndWhatTheRoleNames(t *testing.T) {
 		r := w.replica("a")
 		w.annotate("services", "payments", "id:SSHIP")
 		w.once(r, access.CauseCreated)
-		w.incidents[0].Status, w.incidents[0].Acknowledgers = access.Acknowledged, []string{"Bob"}
+		w.incidents[0].Status, w.incidents[0].Acknowledged = access.Acknowledged, []access.User{{ID: "PBOB", Name: "Bob"}}
 		w.once(r, "webhook incident.acknowledged")
 		link := w.stores["a"].links[request]
 		if got := link.Incidents[0]; got.Status != access.Acknowledged || !slices.Equal(got.AcknowledgedBy, []string{"Bob"}) {

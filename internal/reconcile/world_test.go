@@ -42,11 +42,18 @@ type world struct {
 
 	users     map[string]access.User
 	services  []access.Service
+	schedules []access.Schedule
 	onCalls   []access.OnCall
 	incidents []access.Incident
 	opened    map[access.IncidentID]access.NewIncident
 	notes     map[access.IncidentID][]access.Note
 	refuse    map[access.ServiceID]error // why PagerDuty opens no incident on the service
+	noReopen  bool                       // PagerDuty does not reopen resolved incidents
+
+	resolvers  map[access.IncidentID]access.User // who resolved which; nobody for a time-out
+	noResolver error                             // why PagerDuty does not tell
+
+	remembered map[string]any // answers of the directory, which all replicas share here
 
 	stores map[string]*memory // by replica
 
@@ -84,7 +91,8 @@ func newWorld(t *testing.T) *world {
 	w := &world{
 		t: t,
 		rules: policy.Rules{NotifyService: "notify", Services: "services", Schedules: "schedules", UserEmail: "email",
-			MaxAccess: 24 * time.Hour, MaxRequestAge: 12 * time.Hour, Notify: policy.NotifyAlways},
+			MaxAccess: 24 * time.Hour, MaxRequestAge: 12 * time.Hour, Notify: policy.NotifyAlways,
+			RequireIncident: policy.RequireNone, OnIncidentResolved: policy.ResolvedNote},
 		requests:  map[access.RequestID]access.Request{},
 		data:      map[access.RequestID]map[string]string{},
 		threshold: 1,
@@ -94,9 +102,12 @@ func newWorld(t *testing.T) *world {
 		opened:    map[access.IncidentID]access.NewIncident{},
 		notes:     map[access.IncidentID][]access.Note{},
 		refuse:    map[access.ServiceID]error{},
+		resolvers: map[access.IncidentID]access.User{},
 		stores:    map[string]*memory{},
 		hooks:     map[string]func(){},
 		latency:   map[string]time.Duration{},
+
+		remembered: map[string]any{},
 	}
 	w.logger = slog.New(slog.NewTextHandler(&w.log, nil))
 	w.requests[request] = access.Request{
@@ -120,6 +131,12 @@ func (w *world) aliceIsOnCall() {
 		w.onCalls = append(w.onCalls, access.OnCall{User: w.users[alice], Policy: id, Schedule: "SCHED", Level: 1,
 			Start: time.Now().Add(-time.Hour), End: time.Now().Add(5 * time.Hour)})
 	}
+}
+
+// aliceIsOnDuty puts alice on the schedule night, which no escalation policy uses, since an hour.
+func (w *world) aliceIsOnDuty() {
+	w.schedules = []access.Schedule{{ID: "SNIGHT", Name: "night",
+		Shifts: []access.Shift{{User: "UALICE", Start: time.Now().Add(-time.Hour), End: time.Now().Add(5 * time.Hour)}}}}
 }
 
 // annotate changes the request's annotation.
@@ -303,15 +320,46 @@ func (w *world) incident(key string, service access.ServiceID, by access.UserID)
 
 // resolvedBySomebody resolves an incident in PagerDuty, as a person does.
 func (w *world) resolvedBySomebody(id access.IncidentID) {
+	w.resolvedBy(id, access.User{ID: "UBOB", Name: "Bob"})
+}
+
+// theFirstIsResolvedBy resolves the first incident, where there is one: a dry run opens none.
+func theFirstIsResolvedBy(who access.User) func(*world) {
+	return func(w *world) {
+		if len(w.incidents) > 0 {
+			w.resolvedBy(w.incidents[0].ID, who)
+		}
+	}
+}
+
+// acknowledgedBy acknowledges an incident in PagerDuty.
+func (w *world) acknowledgedBy(id access.IncidentID, who access.User) {
 	incident, err := pagerduty{w}.find(id)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	incident.Status, incident.ResolvedBy = access.Resolved, "Bob"
+	incident.Status, incident.Acknowledged = access.Acknowledged, []access.User{who}
 }
 
-// moments are the parts of the texts that depend on how long something took.
-var moments = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`)
+// resolvedBy resolves an incident in PagerDuty; the zero User stands for a time-out or automation.
+func (w *world) resolvedBy(id access.IncidentID, who access.User) {
+	incident, err := pagerduty{w}.find(id)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	incident.Status, incident.ResolvedBy = access.Resolved, who.Name
+	w.resolvers[id] = who
+}
+
+// moments and numbers are the parts of the texts that depend on how long something took and what came first.
+var (
+	moments = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`)
+	numbers = regexp.MustCompile(`\bQ\d+\b`)
+)
+
+func inOneLine(text string) string {
+	return strings.ReplaceAll(numbers.ReplaceAllString(moments.ReplaceAllString(text, "TIME"), "Q"), "\n", " / ")
+}
 
 // end tells how everything ended, in the words that people see there.
 func (w *world) end() string {
@@ -326,19 +374,19 @@ func (w *world) end() string {
 	}
 	incidents := slices.Clone(w.incidents)
 	slices.SortFunc(incidents, func(a, b access.Incident) int {
-		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Key, b.Key))
+		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Key, b.Key), cmp.Compare(a.ID, b.ID))
 	})
 	for _, i := range incidents {
 		key := strings.Replace(i.Key, string(request), "ID", 1)
 		fmt.Fprintf(&b, "incident on %s, key %s, %s\n", i.Service, key, i.Status)
 		for _, n := range w.notes[i.ID] {
-			fmt.Fprintf(&b, "  note %s\n", strings.ReplaceAll(moments.ReplaceAllString(n.Content, "TIME"), "\n", " / "))
+			fmt.Fprintf(&b, "  note %s\n", inOneLine(n.Content))
 		}
 	}
 	data := w.data[request]
 	for _, k := range slices.Sorted(maps.Keys(data)) {
 		if k != keyRecord && k != keyIncident && k != keyCreated {
-			fmt.Fprintf(&b, "data %s=%s\n", k, strings.ReplaceAll(moments.ReplaceAllString(data[k], "TIME"), "\n", " / "))
+			fmt.Fprintf(&b, "data %s=%s\n", k, inOneLine(data[k]))
 		}
 	}
 	if len(w.incidents) > 0 && data[keyHolder] == "" && !slices.ContainsFunc(w.incidents, func(i access.Incident) bool { return string(i.ID) == data[keyIncident] }) {

@@ -23,6 +23,8 @@ func requestOf(r types.AccessRequest) access.Request {
 		Expires:       known(r.Expiry()),
 		AccessExpires: known(r.GetAccessExpiry()),
 		Annotations:   annotationsOf(r.GetSystemAnnotations()),
+
+		SuggestedReviewers: slices.Clone(r.GetSuggestedReviewers()),
 	}
 	if start := r.GetAssumeStartTime(); start != nil {
 		req.AssumeStart = known(*start)

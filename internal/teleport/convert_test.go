@@ -25,6 +25,8 @@ func TestARequestIsConvertedWhole(t *testing.T) {
 	r.SetRequestReason("on fire")
 	r.SetResolveReason("fine")
 	r.SetSystemAnnotations(annotations)
+	reviewers := []string{"bob", "team-leads"}
+	r.SetSuggestedReviewers(reviewers)
 	r.SetReviews([]types.AccessReview{
 		{Author: "bob", ProposedState: types.RequestState_APPROVED, Reason: "ok", Created: at(5)},
 		{Author: "ann", ProposedState: types.RequestState_DENIED, Created: at(6)},
@@ -41,6 +43,7 @@ func TestARequestIsConvertedWhole(t *testing.T) {
 			{Author: "bob", State: access.Approved, Reason: "ok", Time: at(5)},
 			{Author: "ann", State: access.Denied, Time: at(6)},
 		},
+		SuggestedReviewers: []string{"bob", "team-leads"},
 	}
 	got := requestOf(r)
 	if !reflect.DeepEqual(got, want) {
@@ -49,6 +52,10 @@ func TestARequestIsConvertedWhole(t *testing.T) {
 	annotations["pagerduty_services"][0] = "changed"
 	if got.Annotations["pagerduty_services"][0] != "payments" {
 		t.Error("annotations are shared with Teleport's object")
+	}
+	reviewers[0] = "changed"
+	if got.SuggestedReviewers[0] != "bob" {
+		t.Error("suggested reviewers are shared with Teleport's object")
 	}
 }
 
@@ -76,7 +83,7 @@ func TestStatesKeepTheirNames(t *testing.T) {
 	}
 }
 
-func TestEventsThatTellNothingOfARequestAreLeftOut(t *testing.T) {
+func TestEventsThatTellNothingOfRequestsAndRulesAreLeftOut(t *testing.T) {
 	for name, event := range map[string]types.Event{
 		"put without resource":    {Type: types.OpPut},
 		"put of something else":   {Type: types.OpPut, Resource: &types.ResourceHeader{Kind: types.KindUser}},

@@ -10,7 +10,8 @@ import (
 	"github.com/pdhook/pdhook/internal/access"
 )
 
-// plugin is the name under which Teleport's own plugin keeps its data, too: pdhook takes over from it.
+// plugin is the name under which Teleport's own plugin keeps its data, too, and which Access Monitoring Rules
+// notify: pdhook takes over from it.
 const plugin = "pagerduty"
 
 // PluginData gives what is kept with a request in Teleport, empty when there is nothing. It can be read

@@ -3,6 +3,7 @@ package teleport
 import (
 	"context"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -82,19 +83,72 @@ func TestARefusedWatchSaysWhetherItMayWorkLater(t *testing.T) {
 		name      string
 		err       error
 		permanent bool
+		tries     int
 	}{
-		{"no permission", trace.AccessDenied("no"), true},
-		{"server busy", trace.ConnectionProblem(nil, "no"), false},
-		{"unknown", errors.New("no"), false},
+		{"no permission", trace.AccessDenied("no"), true, 2},
+		{"server busy", trace.ConnectionProblem(nil, "no"), false, 1},
+		{"unknown", errors.New("no"), false, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := connected(t)
-			b.cluster.Fail("WatchEvents", teleporttest.Fault{Err: tt.err})
+			b.cluster.Fail("WatchEvents", teleporttest.Fault{Err: tt.err, Times: tt.tries})
 			err := b.Watch(t.Context(), func() { t.Error("ready was called") }, func(access.Change) {})
 			if access.IsPermanent(err) != tt.permanent || errors.Is(err, access.ErrDenied) != tt.permanent {
 				t.Errorf("got %v, want permanent: %v", err, tt.permanent)
 			}
 		})
+	}
+}
+
+func TestWatchTellsThatRulesChangedWithoutTheirContent(t *testing.T) {
+	b := connected(t)
+	w := b.watchInBackground(t.Context())
+	receive(t, "the watch to be ready", w.ready)
+	b.putRule("r", "pagerduty")
+	want := access.Change{Kind: access.RulesChanged}
+	if got := receive(t, "put", w.changes); !reflect.DeepEqual(got, want) {
+		t.Errorf("put: got %+v, want %+v", got, want)
+	}
+	if err := b.cluster.DeleteRule("r"); err != nil {
+		t.Fatal(err)
+	}
+	if got := receive(t, "deletion", w.changes); !reflect.DeepEqual(got, want) {
+		t.Errorf("deletion: got %+v, want %+v", got, want)
+	}
+}
+
+func TestRequestsAreWatchedWhereRulesMayNotBe(t *testing.T) {
+	for name, set := range map[string]func(*teleporttest.Server){
+		"no permission":            func(s *teleporttest.Server) { s.Deny(user, teleporttest.ReadRules) },
+		"no rules in this cluster": func(s *teleporttest.Server) { s.Switch(func(w *teleporttest.Switches) { w.NoRules = true }) },
+		"refused as a whole": func(s *teleporttest.Server) {
+			s.Deny(user, teleporttest.ReadRules)
+			s.Switch(func(w *teleporttest.Switches) { w.NoPartialSuccess, w.NoWatchStatus = true, true })
+		},
+		"old Teleport": func(s *teleporttest.Server) {
+			s.Switch(func(w *teleporttest.Switches) { w.NoRules, w.NoPartialSuccess, w.NoWatchStatus = true, true, true })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := connected(t)
+			set(b.cluster)
+			w := b.watchInBackground(t.Context())
+			receive(t, "the watch to be ready", w.ready)
+			b.putRule("r", "pagerduty")
+			id := b.request()
+			if got := receive(t, "creation", w.changes); got.Kind != access.Put || got.Request.ID != id {
+				t.Errorf("got %+v, want the creation of %s", got, id)
+			}
+		})
+	}
+}
+
+func TestAWatchOfRulesAloneIsNoWatchOfRequests(t *testing.T) {
+	b := connected(t)
+	b.cluster.Deny(user, teleporttest.ReadRequests)
+	err := b.Watch(t.Context(), func() { t.Error("ready was called") }, func(access.Change) {})
+	if !errors.Is(err, access.ErrDenied) || !strings.Contains(err.Error(), `"access_request"`) {
+		t.Errorf("got %v, want Teleport's refusal of access_request", err)
 	}
 }
 

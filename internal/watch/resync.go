@@ -26,6 +26,7 @@ func (w *Watcher) resyncs(ctx context.Context, sessions <-chan context.Context) 
 		case <-ctx.Done():
 			return
 		case session = <-sessions:
+			w.readRules(ctx)
 			cause = w.openingCause()
 			pauses.reset()
 		case <-due.C:
@@ -56,6 +57,18 @@ func (w *Watcher) resyncs(ctx context.Context, sessions <-chan context.Context) 
 			pause = deniedPause
 		}
 		due.Reset(pause)
+	}
+}
+
+// rulesFirst is how long the list after a watch opened waits for the rules, so that what was requested
+// while no watch was open meets the rules of today. Rules that take longer hold nobody up.
+const rulesFirst = time.Second
+
+func (w *Watcher) readRules(ctx context.Context) {
+	select {
+	case <-w.rules():
+	case <-ctx.Done():
+	case <-time.After(rulesFirst):
 	}
 }
 

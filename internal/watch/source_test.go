@@ -32,6 +32,30 @@ type cluster struct {
 	listGate chan struct{} // a list that has read everything waits for it before it answers
 }
 
+// rules stands for the rules being read: how often that was asked for, and whether it ends.
+type rules struct {
+	mu    sync.Mutex
+	asked int
+	hang  bool
+}
+
+func (r *rules) read() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asked++
+	over := make(chan struct{})
+	if !r.hang {
+		close(over)
+	}
+	return over
+}
+
+func (r *rules) reads() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.asked
+}
+
 type stream struct {
 	changes chan access.Change
 	end     chan error
@@ -111,6 +135,8 @@ func (c *cluster) remove(id access.RequestID) {
 	}
 }
 
+func (c *cluster) changeRules() { c.stream.changes <- access.Change{Kind: access.RulesChanged} }
+
 func (c *cluster) cut() { c.stream.end <- errCut }
 
 func (c *cluster) set(f func()) {
@@ -135,19 +161,29 @@ type bench struct {
 	mu    sync.Mutex
 	got   []string
 	links []access.RequestID
+	rules rules
 	logs  strings.Builder
 }
 
 // start runs a Watcher of c until the test ends.
 func start(t *testing.T, c *cluster, links ...access.RequestID) *bench {
 	t.Helper()
-	b := &bench{links: links}
-	b.Watcher = New(c, func(id access.RequestID, cause string) {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.got = append(b.got, fmt.Sprintf("%s: %s", id, cause))
-	}, func(context.Context) ([]access.RequestID, error) { return b.links, nil },
-		slog.New(slog.NewTextHandler(&b.logs, nil)))
+	return (&bench{links: links}).start(t, c)
+}
+
+func (b *bench) start(t *testing.T, c *cluster) *bench {
+	t.Helper()
+	b.Watcher = New(Config{
+		Source: c,
+		Hint: func(id access.RequestID, cause string) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.got = append(b.got, fmt.Sprintf("%s: %s", id, cause))
+		},
+		Open:  func(context.Context) ([]access.RequestID, error) { return b.links, nil },
+		Rules: b.rules.read,
+		Log:   slog.New(slog.NewTextHandler(&b.logs, nil)),
+	})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- b.Run(ctx) }()

@@ -12,7 +12,7 @@ import (
 	"github.com/pdhook/pdhook/internal/access"
 )
 
-// Source tells of the access requests that Teleport holds.
+// Source tells of the access requests that Teleport holds, and that rules changed.
 type Source interface {
 	// List gives all requests, or an error when any part of them could not be read.
 	List(ctx context.Context) ([]access.Request, error)
@@ -27,12 +27,25 @@ type Hint func(id access.RequestID, cause string)
 // deniedPause is how long to wait after Teleport refused for want of a permission.
 const deniedPause = time.Minute
 
+// Config is what a Watcher needs. Every field is required.
+type Config struct {
+	Source Source
+	Hint   Hint
+	// Open gives the requests that have an unfinished link in the store.
+	Open func(ctx context.Context) ([]access.RequestID, error)
+	// Rules asks for the Access Monitoring Rules to be read again; the channel is closed when that is over. It
+	// is called after each watch opened and whenever Teleport reports that rules changed, and must not block.
+	Rules func() <-chan struct{}
+	Log   *slog.Logger
+}
+
 // Watcher follows the access requests of one Teleport cluster.
 type Watcher struct {
-	src  Source
-	hint Hint
-	open func(context.Context) ([]access.RequestID, error)
-	log  *slog.Logger
+	src   Source
+	hint  Hint
+	open  func(context.Context) ([]access.RequestID, error)
+	rules func() <-chan struct{}
+	log   *slog.Logger
 
 	mu         sync.Mutex
 	roster     roster
@@ -47,9 +60,9 @@ type Status struct {
 	Pending    int       // pending requests known
 }
 
-// New makes a Watcher of src. open gives the requests that have an unfinished link in the store.
-func New(src Source, hint Hint, open func(ctx context.Context) ([]access.RequestID, error), log *slog.Logger) *Watcher {
-	return &Watcher{src: src, hint: hint, open: open, log: log, roster: newRoster()}
+// New makes a Watcher.
+func New(cfg Config) *Watcher {
+	return &Watcher{src: cfg.Source, hint: cfg.Hint, open: cfg.Open, rules: cfg.Rules, log: cfg.Log, roster: newRoster()}
 }
 
 // Run keeps a watch open until ctx ends, which is the only way it ends.
@@ -105,6 +118,10 @@ func (w *Watcher) session(ctx context.Context, sessions chan context.Context) (s
 
 // take enters one change into the roster and passes it on when it is news.
 func (w *Watcher) take(c access.Change) {
+	if c.Kind == access.RulesChanged {
+		w.rules()
+		return
+	}
 	if cause := w.learn(c); cause != "" {
 		w.hint(c.Request.ID, cause)
 	}

@@ -248,3 +248,42 @@ func TestAFlappingWatchStallsNothing(t *testing.T) {
 		}
 	})
 }
+
+func TestRulesAreReadWheneverAWatchOpensAndWhenTheyChanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(pending("a"))
+		b := start(t, c)
+		b.hinted()
+		for _, step := range []struct {
+			what string
+			do   func()
+			want int
+		}{
+			{"at start", func() {}, 1},
+			{"after a change", c.changeRules, 2},
+			{"after another watch opened", func() { c.cut(); pass(time.Second) }, 3},
+			{"after a list on the timer", func() { pass(resyncEvery) }, 3},
+		} {
+			step.do()
+			synctest.Wait()
+			if got := b.rules.reads(); got != step.want {
+				t.Errorf("%s: rules were asked for %d times, want %d", step.what, got, step.want)
+			}
+		}
+		b.hinted()
+		c.changeRules()
+		b.expect(t, "for a change of rules before they are read", "")
+	})
+}
+
+func TestRulesThatAreNotAnsweredHoldTheListUpForASecondAndChangesNotAtAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(pending("a"))
+		b := (&bench{rules: rules{hang: true}}).start(t, c)
+		b.expect(t, "at once", "")
+		c.put(pending("b"))
+		b.expect(t, "after creation", "b: request created")
+		pass(rulesFirst)
+		b.expect(t, "a second later", "a: start-up, b: start-up")
+	})
+}

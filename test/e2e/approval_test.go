@@ -71,7 +71,7 @@ func TestWhoIsApproved(t *testing.T) {
 		{name: "two e-mails by annotation", user: "kim", why: "holds 2 e-mail addresses",
 			role: map[string][]string{"pagerduty_services": {"Payments API"}, "pagerduty_user_email": {"kim@example.com", "lee@example.com"}}},
 		{name: "only notified about, not approved by", user: "kim@example.com",
-			role: map[string][]string{"pagerduty_notify_service": {"Payments API"}}, why: "names no service to be on call for"},
+			role: map[string][]string{"pagerduty_notify_service": {"Payments API"}}, why: "names no service or schedule to be on call for"},
 		{name: "two roles, on call for one of their services", user: "kim@example.com", roles: []string{"role", "payments-admin"},
 			role: map[string][]string{"pagerduty_services": {"Search API"}}, why: "ask for one role per request"},
 		{name: "two roles, on call for the service of both", user: "kim@example.com", roles: []string{"role", "payments-admin"},

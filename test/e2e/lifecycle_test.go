@@ -25,7 +25,7 @@ func TestARequestOpensAnIncidentThatTellsWhoWantsWhatAndWhyItWasNotApproved(t *t
 		"Time: " + created,
 		"Link: https://teleport.example.com/web/requests/" + id,
 		"Request ID: " + id,
-		"Not approved automatically: dana@example.com is not on call for Payments API.",
+		"Not approved automatically: dana@example.com is not on call for Payments API: level 1 is kim@example.com, level 2 is lee@example.com.",
 	}, "\n")
 	if incident.Title != "Access request from dana@example.com" {
 		t.Errorf("got title %q", incident.Title)

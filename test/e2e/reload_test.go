@@ -49,11 +49,16 @@ func TestAReloadTakesEffectOnPendingRequestsAtOnce(t *testing.T) {
 				t.Errorf("got details %q, want %q in them", incident.Details, c.whyPending)
 			}
 			w.stays(id)
+			errors := 0
+			if c.key == "pagerduty.account" {
+				w.complains(w.proc.says("PagerDuty needs attention"), `pagerduty.account is "other"`)
+				errors = 1
+			}
 			w.reconfigure(c.key, c.after)
 			w.reaches(id, types.RequestState_APPROVED)
 			w.ended(id, 1)
 			w.proc.says("The configuration was read again")
-			w.complained(0)
+			w.complained(errors)
 		})
 	}
 }

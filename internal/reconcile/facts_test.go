@@ -1,0 +1,347 @@
+package reconcile
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/pdhook/pdhook/internal/access"
+	"github.com/pdhook/pdhook/internal/policy"
+)
+
+// questions gives the questions about facts that were asked since the last time.
+func (w *world) questions() []string {
+	asked := slices.DeleteFunc(slices.Clone(w.calls), func(c string) bool { return !slices.Contains(factNames, c) })
+	slices.Sort(asked)
+	w.calls = nil
+	return asked
+}
+
+func (w *world) wantQuestions(when string, want ...string) {
+	w.t.Helper()
+	if got := w.questions(); !slices.Equal(got, want) {
+		w.t.Errorf("%s: asked %q, want %q", when, got, want)
+	}
+}
+
+func TestARememberedNoCostsNoQuestionWhenOnlyTimeHasPassed(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		r := w.replica("a")
+		w.once(r, access.CauseCreated)
+		w.wantQuestions("first look", "on-calls", "service", "user")
+		time.Sleep(59 * time.Second)
+		w.once(r, access.CauseTimer)
+		w.wantQuestions("timer after 59 s")
+		time.Sleep(2 * time.Second)
+		w.once(r, access.CauseTimer)
+		w.wantQuestions("timer after 61 s", "on-calls", "service", "user")
+	})
+}
+
+func TestARememberedYesIsAlwaysAskedAgain(t *testing.T) {
+	t.Run("and is a yes only if it still is", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.aliceIsOnCall()
+			w.rules.DryRun = true // so that the yes is remembered
+			r := w.replica("a")
+			w.once(r, access.CauseCreated)
+			w.rules.DryRun = false
+			w.onCalls = nil
+			time.Sleep(2 * time.Second)
+			w.questions()
+			w.once(r, access.CauseTimer)
+			w.wantQuestions("timer", "on-calls", "service", "user")
+			if got := w.requests[request].State; got != access.Pending {
+				t.Errorf("state = %s: alice was approved because she was on call 2 s ago", got)
+			}
+		})
+	})
+	t.Run("and rests on what was read just before", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.aliceIsOnCall()
+			w.rules.DryRun = true
+			r := w.replica("a")
+			w.once(r, access.CauseCreated)
+			w.rules.DryRun = false
+			time.Sleep(50 * time.Second)
+			began := time.Now()
+			w.once(r, access.CauseTimer)
+			if got := w.stores["a"].decisions[request].Evidence.ReadAt; got.Before(began) {
+				t.Errorf("approved on facts read %s before the look", began.Sub(got))
+			}
+			if got := w.requests[request].State; got != access.Approved {
+				t.Errorf("state = %s, want approved", got)
+			}
+		})
+	})
+}
+
+func TestOnlyALookBecauseOfTheTimerUsesMemory(t *testing.T) {
+	for _, cause := range []string{access.CauseStart, access.CauseReconnect, access.CauseCreated, access.CauseChanged, access.CauseReload,
+		access.CauseShift, access.CausePoll, access.CauseRetry, "webhook incident.acknowledged"} {
+		t.Run(cause, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				r := w.replica("a")
+				w.once(r, access.CauseCreated)
+				time.Sleep(time.Second)
+				w.aliceIsOnCall()
+				w.once(r, cause)
+				if got := w.requests[request].State; got != access.Approved {
+					t.Errorf("state = %s, want approved", got)
+				}
+			})
+		})
+	}
+	t.Run("not the first one of a replica", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.once(w.replica("a"), access.CauseCreated)
+			time.Sleep(time.Second)
+			w.aliceIsOnCall()
+			w.once(w.replica("b"), access.CauseTimer)
+			if got := w.requests[request].State; got != access.Approved {
+				t.Errorf("state = %s, want approved", got)
+			}
+		})
+	})
+	t.Run("not one with a webhook that has not taken effect", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			r := w.replica("a")
+			w.once(r, access.CauseCreated)
+			time.Sleep(time.Second)
+			w.aliceIsOnCall()
+			w.stores["a"].events[request] = []access.EventID{"E1"}
+			w.once(r, access.CauseTimer)
+			if got := w.requests[request].State; got != access.Approved {
+				t.Errorf("state = %s, want approved", got)
+			}
+		})
+	})
+}
+
+func TestTheStartOfAShiftIsNeverAnsweredFromMemory(t *testing.T) {
+	for name, begin := range map[string]func(w *world, start time.Time){
+		"of a policy": func(w *world, start time.Time) {
+			w.onCalls = []access.OnCall{{User: w.users[alice], Policy: "PPAY", Level: 1, Start: start, End: start.Add(time.Hour)}}
+		},
+		"of a schedule": func(w *world, start time.Time) {
+			w.annotate("schedules", "night")
+			w.schedules = []access.Schedule{{ID: "SNIGHT", Name: "night", Shifts: []access.Shift{{User: "UALICE", Start: start, End: start.Add(time.Hour)}}}}
+		},
+	} {
+		for _, cause := range []string{access.CauseShift, access.CauseTimer} { // a timer that comes first must not swallow it
+			t.Run(name+", "+cause, func(t *testing.T) {
+				inWorld(t, func(t *testing.T, w *world) {
+					begin(w, time.Now().Add(30*time.Second))
+					r := w.replica("a")
+					result, err, _ := w.look(r, access.CauseCreated)
+					if err != nil || result.After != 30*time.Second {
+						t.Fatalf("result = %+v, %v, want a look after 30s", result, err)
+					}
+					time.Sleep(10 * time.Second)
+					if result, err, _ = w.look(r, access.CauseTimer); err != nil || result.After != 20*time.Second {
+						t.Fatalf("result = %+v, %v, want a look after 20s", result, err)
+					}
+					time.Sleep(20 * time.Second)
+					w.once(r, cause)
+					if got := w.requests[request].State; got != access.Approved {
+						t.Errorf("state = %s, want approved", got)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestAShiftThatStartsWhileThePassIsRunningIsNotMissed(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.onCalls = []access.OnCall{{User: w.users[alice], Policy: "PPAY", Level: 1, Start: time.Now().Add(2 * time.Second)}}
+		w.latency["swap"] = 3 * time.Second // after which it is decided again, on the same facts
+		result, err, _ := w.look(w.replica("a"), access.CauseCreated)
+		if err != nil || result.After <= 0 || result.After > 2*time.Second {
+			t.Errorf("result = %+v, %v, want another look at once", result, err)
+		}
+	})
+}
+
+func TestFactsThatWereTrueElevenSecondsAgoApproveNobody(t *testing.T) {
+	outage := func(w *world) {
+		w.rules.RequireIncident = policy.RequireOpen
+		w.incident("outage", "SPAY", stranger)
+	}
+	for slow, begin := range map[string]func(w *world){
+		"on-calls":       func(*world) {},
+		"service":        func(*world) {},
+		"user":           func(*world) {},
+		"schedule":       func(w *world) { w.annotate("schedules", "night"); w.aliceIsOnDuty() },
+		"open incidents": outage,
+		"bot":            outage,
+		"swap":           func(*world) {},
+	} {
+		t.Run("because of "+slow, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.aliceIsOnCall()
+				begin(w)
+				w.hooks[slow] = func() { time.Sleep(11 * time.Second) }
+				r := w.replica("a")
+				if _, err, _ := w.look(r, access.CauseCreated); err == nil {
+					t.Error("the look succeeded")
+				}
+				if len(w.limits) != 0 {
+					t.Error("a review was submitted")
+				}
+				w.settle(r, nil)
+				if got := w.requests[request].State; got != access.Approved {
+					t.Errorf("state = %s, want approved on fresh facts", got)
+				}
+			})
+		})
+	}
+}
+
+func TestAnAcknowledgedOutageApprovesWhoAcknowledgedIt(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.aliceIsOnCall()
+		w.rules.RequireIncident = policy.RequireAcknowledged
+		outage := w.incident("outage", "SPAY", stranger)
+		r := w.replica("a")
+		w.once(r, access.CauseCreated)
+		wantIn(t, w.opened["Q2"].Details, "Not approved automatically: no open incident on payments counts: Q1 is not acknowledged by alice@example.com.")
+		w.acknowledgedBy("Q2", w.users[alice]) // pdhook's own never counts
+		w.once(r, "webhook incident.acknowledged")
+		wantIn(t, w.stores["a"].decisions[request].Sentence, "Q2 is pdhook's own notification, Q1 is not acknowledged by alice@example.com")
+		w.acknowledgedBy(outage.ID, bobInPagerDuty)
+		w.once(r, "webhook incident.acknowledged")
+		if got := w.requests[request].State; got != access.Pending {
+			t.Fatalf("state = %s, want pending", got)
+		}
+		w.acknowledgedBy(outage.ID, w.users[alice])
+		w.once(r, "webhook incident.acknowledged")
+		reason := w.requests[request].Reviews[0].Reason
+		wantIn(t, reason, "incident Q1 on payments (triggered by USTRANGER) is acknowledged by alice@example.com.\n", "pdhook: basis=Q1 oncall=PPAY/1/UALICE/SCHED read=")
+		if !w.incidents[0].Open() {
+			t.Error("the outage was resolved with the request")
+		}
+	})
+}
+
+func TestNotificationsNeverCount(t *testing.T) {
+	for name, incident := range map[string]func(w *world){
+		"by their key":         func(w *world) { w.incident(access.KeyPrefix+"another", "SPAY", stranger) },
+		"by who triggers them": func(w *world) { w.incident("test", "SPAY", bot) },
+		"by a link": func(w *world) {
+			i := w.incident("x", "SPAY", stranger)
+			w.stores["a"].links["R2"] = access.Link{Request: "R2", Incidents: []access.LinkedIncident{{ID: i.ID}}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.aliceIsOnCall()
+				w.rules.RequireIncident, w.rules.OwnIncidents = policy.RequireOpen, true
+				r := w.replica("a")
+				incident(w)
+				w.once(r, access.CauseCreated)
+				if got := w.requests[request].State; got != access.Pending {
+					t.Errorf("state = %s, want pending", got)
+				}
+			})
+		})
+	}
+	t.Run("but the survivor of one that was merged does", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.aliceIsOnCall()
+			w.rules.RequireIncident = policy.RequireOpen
+			r := w.replica("a")
+			survivor := w.incident("outage", "SPAY", stranger)
+			w.stores["a"].links["R2"] = access.Link{Request: "R2", Incidents: []access.LinkedIncident{{ID: "Q9", MergedInto: survivor.ID}}}
+			w.once(r, access.CauseCreated)
+			if got := w.requests[request].State; got != access.Approved {
+				t.Errorf("state = %s, want approved", got)
+			}
+		})
+	})
+	t.Run("where it cannot be told who pdhook is, nobody is approved yet", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.aliceIsOnCall()
+			w.rules.RequireIncident = policy.RequireOpen
+			w.incident("outage", "SPAY", stranger)
+			w.fail = func(call string, _ int) fault { return map[string]fault{"bot": refusing}[call] }
+			r := w.replica("a")
+			w.look(r, access.CauseCreated)
+			wantIn(t, w.opened["Q2"].Details, "Could not be evaluated: what is open on payments could not be read: bot: 503.")
+			w.fail = nil
+			w.settle(r, nil)
+			if got := w.requests[request].State; got != access.Approved {
+				t.Errorf("state = %s, want approved", got)
+			}
+		})
+	})
+}
+
+func TestIncidentsAreAskedForOnlyWhereOneIsRequiredAndTheRequesterIsOnCall(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		given func(w *world)
+		asked bool
+	}{
+		{"none required", (*world).aliceIsOnCall, false},
+		{"required, not on call", func(w *world) { w.rules.RequireIncident = policy.RequireOpen }, false},
+		{"required, on call", func(w *world) { w.rules.RequireIncident = policy.RequireOpen; w.aliceIsOnCall() }, true},
+	} {
+		inWorld(t, func(t *testing.T, w *world) {
+			tt.given(w)
+			w.once(w.replica("a"), access.CauseCreated)
+			if got := slices.Contains(w.calls, "open incidents"); got != tt.asked {
+				t.Errorf("%s: asked = %v, want %v", tt.name, got, tt.asked)
+			}
+		})
+	}
+}
+
+func TestADryRunDecidesAndRecordsAndChangesNothing(t *testing.T) {
+	for _, s := range stories {
+		t.Run(s.name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				if s.begin != nil {
+					s.begin(w)
+				}
+				w.rules.DryRun = true
+				data, reviews := len(w.data[request]), len(w.requests[request].Reviews)
+				r := w.replica("a")
+				w.writes = nil
+				w.settle(r, nil)
+				if d := w.stores["a"].decisions[request]; d.Verdict == "" || d.Sentence == "" {
+					t.Errorf("decision = %+v, want it recorded", d)
+				}
+				for _, step := range s.steps {
+					by := w.requests[request]
+					step(w)
+					if changed := w.requests[request]; len(changed.Reviews) > len(by.Reviews) {
+						reviews += len(changed.Reviews) - len(by.Reviews)
+					}
+					w.settle(r, nil)
+				}
+				w.wantWrites()
+				if len(w.data[request]) != data {
+					t.Errorf("plugin data was written: %v", w.data[request])
+				}
+				if req, there := w.requests[request]; there && len(req.Reviews) != reviews {
+					t.Errorf("reviews = %+v", req.Reviews)
+				}
+			})
+		})
+	}
+	t.Run("and begins in earnest once it is switched off", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.aliceIsOnCall()
+			w.rules.DryRun = true
+			r := w.replica("a")
+			w.settle(r, nil)
+			if got := w.stores["a"].decisions[request].Verdict; got != access.Approve {
+				t.Errorf("verdict = %s, want approve", got)
+			}
+			w.rules.DryRun = false
+			w.once(r, access.CauseReload)
+			w.wantWrites("claim open", "review", "create SPAY", "note Q1", "note Q1", "resolve Q1", "record")
+		})
+	})
+}
