@@ -11,10 +11,10 @@ import (
 	"github.com/pdhook/pdhook/internal/access"
 )
 
-func onCallObject(user, policy string, level int) object {
+func onCallObject(user string, level int) object {
 	return object{
 		"user":              with(userObject(user, strings.ToLower(user)+"@example.com"), object{}),
-		"escalation_policy": object{"id": policy, "type": "escalation_policy_reference"},
+		"escalation_policy": object{"id": "PPOL", "type": "escalation_policy_reference"},
 		"escalation_level":  level,
 		"schedule":          object{"id": "PSCHED", "type": "schedule_reference"},
 		"start":             "2026-03-01T08:00:00-05:00",
@@ -50,7 +50,7 @@ func TestOnCallEntriesAreReadInAllTheirShapes(t *testing.T) {
 		{"with a user not expanded", object{"user": object{"id": "PUSER", "type": "user_reference", "summary": "Ann"}}, access.OnCall{User: access.User{ID: "PUSER", Name: "Ann"}, Policy: "PPOL", Schedule: "PSCHED", Level: 2, Start: start, End: end}},
 	}
 	for _, tt := range tests {
-		got, _, err := paged("oncalls", 100, with(onCallObject("PUSER", "PPOL", 2), tt.more)).start(t).OnCalls(t.Context(), asked())
+		got, _, err := paged("oncalls", 100, with(onCallObject("PUSER", 2), tt.more)).start(t).OnCalls(t.Context(), asked())
 		if err != nil || len(got) != 1 || got[0] != tt.want {
 			t.Errorf("%s: got %+v, %v, want %+v", tt.name, got, err, tt.want)
 		}
@@ -59,11 +59,11 @@ func TestOnCallEntriesAreReadInAllTheirShapes(t *testing.T) {
 
 func TestAnOnCallEntryThatCannotBeReadIsCouldNotTell(t *testing.T) {
 	without := func(key string) object {
-		o := onCallObject("PUSER", "PPOL", 1)
+		o := onCallObject("PUSER", 1)
 		delete(o, key)
 		return o
 	}
-	changed := func(more object) object { return with(onCallObject("PUSER", "PPOL", 1), more) }
+	changed := func(more object) object { return with(onCallObject("PUSER", 1), more) }
 	tests := map[string]object{
 		"no user":             without("user"),
 		"no policy":           without("escalation_policy"),
@@ -82,7 +82,7 @@ func TestAnOnCallEntryThatCannotBeReadIsCouldNotTell(t *testing.T) {
 		"schedule without id": changed(object{"schedule": object{"type": "schedule_reference"}}),
 	}
 	for name, entry := range tests {
-		got, now, err := paged("oncalls", 100, onCallObject("PUSER", "PPOL", 1), entry).start(t).OnCalls(t.Context(), asked())
+		got, now, err := paged("oncalls", 100, onCallObject("PUSER", 1), entry).start(t).OnCalls(t.Context(), asked())
 		if err == nil || got != nil || !now.IsZero() || failure(t, err).Class != access.Retry {
 			t.Errorf("%s: got %+v, %v, want Retry and nothing else", name, got, err)
 		}
@@ -91,9 +91,9 @@ func TestAnOnCallEntryThatCannotBeReadIsCouldNotTell(t *testing.T) {
 
 func TestOnCallEntriesThatWereNotAskedForAreDropped(t *testing.T) {
 	f := paged("oncalls", 2,
-		onCallObject("POTHER", "PPOL", 1), onCallObject("PUSER", "PPOL", 3),
-		with(onCallObject("POTHER", "PPOL", 2), object{"user": userObject("POTHER", "puser@example.com")}),
-		onCallObject("puser", "PPOL", 1), onCallObject("PUSER", "PPOL", 1))
+		onCallObject("POTHER", 1), onCallObject("PUSER", 3),
+		with(onCallObject("POTHER", 2), object{"user": userObject("POTHER", "puser@example.com")}),
+		onCallObject("puser", 1), onCallObject("PUSER", 1))
 	got, _, err := f.start(t).OnCalls(t.Context(), asked())
 	if err != nil || len(got) != 2 || got[0].Level != 3 || got[1].Level != 1 {
 		t.Errorf("got %+v, %v, want the entries of PUSER at levels 3 and 1", got, err)
@@ -104,10 +104,10 @@ func TestOnCallEntriesThatWereNotAskedForAreDropped(t *testing.T) {
 }
 
 func TestAnEntryRepeatedByAShiftedPageCountsOnce(t *testing.T) {
-	next := with(onCallObject("PUSER", "PPOL", 1), object{"start": "2026-03-15T13:00:00Z", "end": "2026-03-22T13:00:00Z"})
+	next := with(onCallObject("PUSER", 1), object{"start": "2026-03-15T13:00:00Z", "end": "2026-03-22T13:00:00Z"})
 	f := paged("oncalls", 1,
-		onCallObject("PUSER", "PPOL", 1),
-		with(onCallObject("PUSER", "PPOL", 1), object{"start": "2026-03-01T13:00:00Z"}), // the same moment in another zone
+		onCallObject("PUSER", 1),
+		with(onCallObject("PUSER", 1), object{"start": "2026-03-01T13:00:00Z"}), // the same moment in another zone
 		next)
 	got, _, err := f.start(t).OnCalls(t.Context(), asked())
 	if err != nil || len(got) != 2 {
@@ -116,7 +116,7 @@ func TestAnEntryRepeatedByAShiftedPageCountsOnce(t *testing.T) {
 }
 
 func TestOnCallsNowIsPagerDutysAndNeverGuessed(t *testing.T) {
-	f := paged("oncalls", 100, onCallObject("PUSER", "PPOL", 1))
+	f := paged("oncalls", 100, onCallObject("PUSER", 1))
 	f.header = http.Header{"Date": {"Sun, 01 Mar 2026 13:00:00 GMT"}}
 	_, now, err := f.start(t).OnCalls(t.Context(), asked())
 	if want := instant("2026-03-01T13:00:00Z"); err != nil || !now.Equal(want) {
@@ -151,7 +151,7 @@ func TestManyUsersAreAskedForInAddressesThatServersTake(t *testing.T) {
 	longest := 0
 	f := &fake{respond: func(r *http.Request) (int, string) {
 		longest = max(longest, len(r.RequestURI))
-		entry := onCallObject(r.URL.Query().Get("user_ids[]"), "PPOL", 1)
+		entry := onCallObject(r.URL.Query().Get("user_ids[]"), 1)
 		return 200, encode(object{"oncalls": []object{entry}, "offset": 0, "more": false})
 	}}
 	q.Until = time.Now().Add(time.Hour)

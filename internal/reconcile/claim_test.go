@@ -104,7 +104,7 @@ func TestARequestThatIsDecidedBetweenClaimAndCreation(t *testing.T) {
 	t.Run("opens it after a crash, because it may be open already", func(t *testing.T) {
 		inWorld(t, func(t *testing.T, w *world) {
 			w.fail = func(call string, _ int) fault { return map[string]fault{"swap": orphaned}[call] }
-			w.look(w.replica("a"), access.CauseCreated)
+			_, _, _ = w.look(w.replica("a"), access.CauseCreated)
 			w.fail = nil
 			w.bob(access.Denied, "no")
 			w.settle(w.replica("a"), nil)

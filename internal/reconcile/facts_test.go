@@ -266,7 +266,7 @@ func TestNotificationsNeverCount(t *testing.T) {
 			w.incident("outage", "SPAY", stranger)
 			w.fail = func(call string, _ int) fault { return map[string]fault{"bot": refusing}[call] }
 			r := w.replica("a")
-			w.look(r, access.CauseCreated)
+			_, _, _ = w.look(r, access.CauseCreated)
 			wantIn(t, w.opened["Q2"].Details, "Could not be evaluated: what is open on payments could not be read: bot: 503.")
 			w.fail = nil
 			w.settle(r, nil)

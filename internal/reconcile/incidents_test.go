@@ -165,7 +165,7 @@ func TestAnIncidentOfUnknownOriginIsNotTouched(t *testing.T) {
 func TestAnIncidentThatAPersonResolvedBeforeItWasRecordedIsNotOpenedAgain(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.fail = func(call string, _ int) fault { return map[string]fault{"create": orphaned}[call] }
-		w.look(w.replica("a"), access.CauseCreated)
+		_, _, _ = w.look(w.replica("a"), access.CauseCreated)
 		w.fail = nil
 		w.resolvedBySomebody("Q1")
 		time.Sleep(claimFor + 2*time.Second)

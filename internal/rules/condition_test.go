@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -252,13 +253,9 @@ func TestConditionsThatTakeTooMuchAreCutShort(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		start := time.Now()
 		got, err := c.holds(long)
-		if got || err != errCostly {
+		if got || !errors.Is(err, errCostly) {
 			t.Errorf("%s: got %v, %v, want %v", name, got, err, errCostly)
-		}
-		if took := time.Since(start); took > 5*time.Second {
-			t.Errorf("%s: took %v", name, took)
 		}
 	}
 }

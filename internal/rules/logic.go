@@ -37,7 +37,7 @@ func equal(a, b any) (any, error) {
 		return binary(textSet, textSet, func(_ *evaluation, a, b set) (bool, error) { return maps.Equal(a, b), nil })(a, b)
 	case expr[dict]:
 		return binary(dictionary, dictionary, func(_ *evaluation, a, b dict) (bool, error) {
-			return maps.EqualFunc(a, b, func(a, b set) bool { return maps.Equal(a, b) }), nil
+			return maps.EqualFunc(a, b, maps.Equal[set]), nil
 		})(a, b)
 	case expr[time.Time]:
 		return binary(moment, moment, func(_ *evaluation, a, b time.Time) (bool, error) { return a.Equal(b), nil })(a, b)

@@ -142,7 +142,7 @@ func TestDryRunIsNotStored(t *testing.T) {
 func TestTimesOfARequest(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	s := start(t, Options{Now: func() time.Time { return now }})
-	at := func(d time.Duration) time.Time { return now.Add(d) }
+	at := now.Add
 	day := 24 * time.Hour
 	for name, row := range map[string]struct {
 		request        Request
