@@ -158,6 +158,11 @@ func (r *refusals) standing(id access.RequestID, req access.Request, now time.Ti
 	return nil
 }
 
+// stands reports whether there is one.
+func (r *refusals) stands(id access.RequestID, req access.Request, now time.Time) bool {
+	return r.standing(id, req, now) != nil
+}
+
 // hinted forgets a refusal when the request is looked at for another reason than time passing.
 func (r *refusals) hinted(id access.RequestID, cause string) {
 	if cause == access.CausePoll || passing(cause) && cause != access.CauseReload {

@@ -130,7 +130,7 @@ incident on SPAY, key teleport-access-request/ID, resolved
 			w.expire()
 			delete(w.data, request)
 			w.fail = func(call string, _ int) fault { return map[string]fault{"resolve": refusing}[call] }
-			w.look(r, access.CauseGone)
+			_, _, _ = w.look(r, access.CauseGone)
 			w.fail = nil
 			w.once(r, access.CauseRetry)
 			w.wantEnd(end)
@@ -143,7 +143,7 @@ incident on SPAY, key teleport-access-request/ID, resolved
 			w.once(r, access.CauseCreated)
 			w.bob(access.Approved, "fine")
 			w.fail = func(call string, _ int) fault { return map[string]fault{"note": refusing}[call] }
-			w.look(r, access.CauseChanged)
+			_, _, _ = w.look(r, access.CauseChanged)
 			w.fail = nil
 			w.expire()
 			w.once(r, access.CauseGone)
@@ -186,7 +186,7 @@ func TestEventsAreFinishedOnlyByALookThatSucceeded(t *testing.T) {
 		w.stores["a"].events[request] = []access.EventID{"E1"}
 		for _, call := range []string{"get request", "create", "on-calls"} {
 			w.fail = func(c string, _ int) fault { return map[string]fault{call: refusing}[c] }
-			w.look(r, access.CauseCreated)
+			_, _, _ = w.look(r, access.CauseCreated)
 			if len(w.stores["a"].events[request]) != 1 {
 				t.Errorf("the event was finished although %q failed", call)
 			}

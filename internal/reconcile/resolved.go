@@ -55,7 +55,7 @@ func (p *pass) resolver(ctx context.Context, id access.IncidentID) (string, erro
 // deny submits pdhook's one review because a person resolved the incident (policy.on_incident_resolved). Where
 // Teleport refuses pdhook's reviews, the incident gets its note instead.
 func (p *pass) deny(ctx context.Context, a policy.Action) error {
-	if refused := p.refusals.standing(p.id, p.work.Request, p.now()); refused != nil {
+	if p.refusals.stands(p.id, p.work.Request, p.now()) {
 		p.work.Blocked[policy.ReviewLane] = true
 		return nil
 	}

@@ -68,7 +68,7 @@ func TestAnIncidentThatPagerDutyDoesNotReopenIsReplaced(t *testing.T) {
 			w.settle(r, nil)
 			w.resolvedBySomebody("Q1")
 			w.fail = func(call string, _ int) fault { return map[string]fault{"create": orphaned}[call] }
-			w.look(r, access.CauseChanged)
+			_, _, _ = w.look(r, access.CauseChanged)
 			w.fail = nil
 			w.resolvedBySomebody("Q2")
 			time.Sleep(claimFor)
@@ -161,7 +161,7 @@ func TestAPersonsResolvingDeniesAlsoWhereTheIncidentWasNeverRecorded(t *testing.
 	inWorld(t, func(t *testing.T, w *world) {
 		deny(w)
 		w.fail = func(call string, _ int) fault { return map[string]fault{"create": orphaned}[call] }
-		w.look(w.replica("a"), access.CauseCreated)
+		_, _, _ = w.look(w.replica("a"), access.CauseCreated)
 		w.fail = nil
 		w.resolvedBySomebody("Q1")
 		time.Sleep(claimFor)
@@ -179,7 +179,7 @@ func TestAReopeningThatWasNeverRecordedIsNotForgotten(t *testing.T) {
 		w.settle(r, nil)
 		w.resolvedBySomebody("Q1")
 		w.fail = func(call string, _ int) fault { return map[string]fault{"reopen": orphaned}[call] }
-		w.look(r, access.CauseChanged)
+		_, _, _ = w.look(r, access.CauseChanged)
 		time.Sleep(claimFor)
 		// The next one cannot read the incident, and fails at the other one under a claim of its own.
 		w.bob(access.Approved, "fine")
@@ -191,7 +191,7 @@ func TestAReopeningThatWasNeverRecordedIsNotForgotten(t *testing.T) {
 			}
 			return map[string]fault{"note": lost}[call]
 		}
-		w.look(w.replica("b"), access.CauseStart)
+		_, _, _ = w.look(w.replica("b"), access.CauseStart)
 		w.fail = nil
 		time.Sleep(claimFor)
 		w.settle(w.replica("c"), nil)
@@ -285,7 +285,7 @@ func TestAnotherIncidentIsOpenedWhileADenialFails(t *testing.T) {
 		w.resolvedBySomebody("Q1")
 		delete(w.refuse, "SSHIP")
 		w.fail = func(call string, _ int) fault { return map[string]fault{"review": refusing}[call] }
-		w.look(r, access.CauseChanged)
+		_, _, _ = w.look(r, access.CauseChanged)
 		if len(w.incidents) != 2 {
 			t.Fatalf("%d incidents, want 2", len(w.incidents))
 		}

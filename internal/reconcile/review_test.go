@@ -116,11 +116,11 @@ func TestUnlessApproved(t *testing.T) {
 			w.rules.Notify = policy.NotifyUnlessApproved
 			w.fail = func(call string, _ int) fault { return map[string]fault{"review": refusing}[call] }
 			r := w.replica("a")
-			w.look(r, access.CauseCreated)
+			_, _, _ = w.look(r, access.CauseCreated)
 			if len(w.incidents) != 0 {
 				t.Error("an incident was opened after the first failure")
 			}
-			w.look(r, access.CauseRetry)
+			_, _, _ = w.look(r, access.CauseRetry)
 			wantIn(t, w.details(), "Not approved automatically, although", "503")
 		})
 	})
@@ -128,7 +128,7 @@ func TestUnlessApproved(t *testing.T) {
 		inWorld(t, func(t *testing.T, w *world) {
 			w.rules.Notify = policy.NotifyUnlessApproved
 			w.fail = func(call string, _ int) fault { return map[string]fault{"on-calls": refusing}[call] }
-			w.look(w.replica("a"), access.CauseCreated)
+			_, _, _ = w.look(w.replica("a"), access.CauseCreated)
 			wantIn(t, w.details(), "Could not be evaluated: who is on call for payments could not be read: on-calls: 503.")
 		})
 	})
@@ -142,7 +142,7 @@ func TestAFailureBesideTheApprovalDoesNotHoldItUp(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
 				w.aliceIsOnCall()
 				w.fail = func(c string, _ int) fault { return map[string]fault{call: refusing}[c] }
-				w.look(w.replica("a"), access.CauseCreated)
+				_, _, _ = w.look(w.replica("a"), access.CauseCreated)
 				if got := w.requests[request].State; got != access.Approved {
 					t.Errorf("state = %s, want approved\n%s", got, w.log.String())
 				}

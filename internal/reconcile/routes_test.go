@@ -236,7 +236,7 @@ func TestAnIncidentThatWasNotRecordedIsFoundAlsoWhenRulesChangedMeanwhile(t *tes
 					}
 					return works
 				}
-				w.look(w.routed("a", rules), access.CauseCreated)
+				_, _, _ = w.look(w.routed("a", rules), access.CauseCreated)
 				w.wantIncidentsOn("at first", "SSHIP")
 				rules.services = []string{"payments"}
 				time.Sleep(2 * claimFor)
