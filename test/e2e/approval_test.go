@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -86,6 +87,33 @@ func TestWhoIsApproved(t *testing.T) {
 			why: "at most 1h0m0s from now is allowed"},
 		{name: "PagerDuty ignores filters", user: "dana@example.com",
 			setUp: func(w *world) { w.pd.Fault(pagerdutytest.Fault{Kind: pagerdutytest.IgnoreFilters}) }, why: "dana@example.com is not on call"},
+		{name: "at level 3, two are allowed", user: "dana@example.com",
+			setUp: func(w *world) {
+				w.conf["policy.max_escalation_level"] = "2"
+				w.pd.SetLevels(w.payments.ID, []pagerdutytest.Target{w.primary}, []pagerdutytest.Target{w.lee}, []pagerdutytest.Target{w.dana})
+			}, why: "only at level 3, at most 2 is allowed: level 1 is kim@example.com, level 2 is lee@example.com"},
+		{name: "at level 3 and level 1, one is allowed", user: "kim@example.com", approve: true,
+			setUp: func(w *world) {
+				w.conf["policy.max_escalation_level"] = "1"
+				w.pd.SetLevels(w.payments.ID, []pagerdutytest.Target{w.primary}, []pagerdutytest.Target{w.lee}, []pagerdutytest.Target{w.kim})
+			}, why: "on call for Payments API (level 1"},
+		{name: "PagerDuty answers HTML", user: "kim@example.com",
+			setUp: func(w *world) { w.pd.Fault(pagerdutytest.Fault{Kind: pagerdutytest.HTML, Route: "GET /users"}) }, why: "could not be read"},
+		{name: "PagerDuty loses the second page", user: "kim@example.com", role: map[string][]string{"pagerduty_services": {"Checkout"}},
+			setUp: func(w *world) {
+				for i := range 120 {
+					w.pd.AddService(fmt.Sprintf("Checkout %03d", i), w.payments.ID)
+				}
+				w.pd.AddService("Checkout", w.payments.ID)
+				w.pd.Fault(pagerdutytest.Fault{Kind: pagerdutytest.LosePage, Route: "GET /services"})
+			}, why: "could not be read"},
+		{name: "the service is on the second page", user: "kim@example.com", role: map[string][]string{"pagerduty_services": {"Checkout"}},
+			setUp: func(w *world) {
+				for i := range 120 {
+					w.pd.AddService(fmt.Sprintf("A Checkout %03d", i), w.payments.ID)
+				}
+				w.pd.AddService("Checkout", w.payments.ID)
+			}, approve: true, why: "on call for Checkout"},
 		{name: "PagerDuty answers {}", user: "kim@example.com",
 			setUp: func(w *world) {
 				w.pd.Fault(pagerdutytest.Fault{Kind: pagerdutytest.EmptyObject, Route: "GET /oncalls"})

@@ -133,6 +133,25 @@ func TestWhoIsOnDutyByAScheduleIsApproved(t *testing.T) {
 	}
 }
 
+func TestARequestThatIsTooOldIsNotApproved(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t, with("policy.max_request_age", `"1s"`))
+	id := w.request("dana@example.com", "payments-admin")
+	w.opened(id)
+	w.pd.Override(w.primary.ID, w.dana.ID, time.Now().Add(-time.Minute), time.Now().Add(time.Hour))
+	w.eventually("the request is older than a second", func() bool {
+		return time.Since(w.teleport.Request(id).GetCreationTime()) > time.Second
+	})
+	w.alert(w.paymentsAPI) // makes pdhook look again
+	w.proc.says("Decided")
+	w.eventually("pdhook decides again", func() bool {
+		return len(w.proc.find(func(l logLine) bool {
+			return l.text("request_id") == id && strings.Contains(l.text("why"), "at most 1s is allowed")
+		})) > 0
+	})
+	w.stays(id)
+}
+
 func TestADryRunDecidesAndChangesNothing(t *testing.T) {
 	t.Parallel()
 	w := startWorld(t, with("policy.dry_run", "true"))
