@@ -12,11 +12,10 @@ type User struct {
 
 // Service is a PagerDuty service.
 type Service struct {
-	ID       ServiceID
-	Name     string
-	Policy   PolicyID // its escalation policy now
-	Disabled bool     // disabled or in maintenance: PagerDuty opens no incidents on it
-	Account  string   // subdomain of the account, from the service's html_url; "" when it is not shown
+	ID      ServiceID
+	Name    string
+	Policy  PolicyID // its escalation policy now
+	Account string   // subdomain of the account, from the service's html_url; "" when it is not shown
 }
 
 // OnCall is one unbroken stretch of duty of one user at one level of one escalation policy

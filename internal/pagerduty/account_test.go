@@ -68,7 +68,7 @@ func TestAnAccountIsReadFromNamesToWhoIsOnCall(t *testing.T) {
 	}
 	for _, ref := range []string{"payments", "id:" + a.payments.ID} {
 		service, err := a.client.Service(ctx, ref)
-		if err != nil || string(service.ID) != a.payments.ID || string(service.Policy) != a.policy.ID || service.Disabled {
+		if err != nil || string(service.ID) != a.payments.ID || string(service.Policy) != a.policy.ID {
 			t.Errorf("service %q: got %+v, %v, want Payments", ref, service, err)
 		}
 	}

@@ -97,35 +97,37 @@ func (c *Client) findIncidents(ctx context.Context, key string, service access.S
 		"date_range":    {"all"},
 		"include[]":     withTrigger(),
 	}}
+	return c.listIncidents(ctx, q, func(i access.Incident, _ incident) (bool, error) {
+		return i.Key == key && i.Service == service, nil
+	})
+}
+
+// listIncidents gives the listed incidents that were asked for, newest first, each once.
+func (c *Client) listIncidents(ctx context.Context, q call, asked func(access.Incident, incident) (bool, error)) ([]access.Incident, error) {
 	listed, _, err := list[incident](ctx, c, q, "incidents")
 	if err != nil {
 		return nil, err
 	}
-	byID := map[access.IncidentID]access.Incident{}
+	var found []access.Incident
+	seen := map[access.IncidentID]bool{}
 	for _, raw := range listed {
 		i, err := c.incident(raw)
+		keep := false
+		if err == nil {
+			keep, err = asked(i, raw)
+		}
 		if err != nil {
 			return nil, answer{call: q}.unreadable(err)
 		}
-		if i.Key == key && i.Service == service {
-			byID[i.ID] = i
+		if keep && !seen[i.ID] {
+			seen[i.ID] = true
+			found = append(found, i)
 		}
-	}
-	return newestFirst(byID), nil
-}
-
-func newestFirst(byID map[access.IncidentID]access.Incident) []access.Incident {
-	var found []access.Incident
-	for _, i := range byID {
-		found = append(found, i)
 	}
 	slices.SortFunc(found, func(a, b access.Incident) int {
-		if order := b.Created.Compare(a.Created); order != 0 {
-			return order
-		}
-		return cmp.Compare(b.ID, a.ID)
+		return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(b.ID, a.ID))
 	})
-	return found
+	return found, nil
 }
 
 // OpenIncidents gives the triggered and acknowledged incidents on the services, of whatever age, newest first.
@@ -147,27 +149,17 @@ func (c *Client) openIncidents(ctx context.Context, services []access.ServiceID)
 		"date_range":    {"all"},
 		"include[]":     withTrigger(),
 	}}
-	listed, _, err := list[incident](ctx, c, q, "incidents")
-	if err != nil {
-		return nil, err
-	}
-	byID := map[access.IncidentID]access.Incident{}
-	for _, raw := range listed {
-		i, err := c.incident(raw)
-		if err != nil {
-			return nil, answer{call: q}.unreadable(err)
-		}
+	return c.listIncidents(ctx, q, func(i access.Incident, raw incident) (bool, error) {
 		// A status that PagerDuty may introduce is none that the operator asked for.
 		known := i.Status == access.Triggered || i.Status == access.Acknowledged
 		if !known || !slices.Contains(services, i.Service) {
-			continue
+			return false, nil
 		}
 		if raw.Assignments == nil || raw.Acknowledgements == nil {
-			return nil, answer{call: q}.unreadable(fmt.Errorf("incident %s does not show who has it", i.ID))
+			return false, fmt.Errorf("incident %s does not show who has it", i.ID)
 		}
-		byID[i.ID] = i
-	}
-	return newestFirst(byID), nil
+		return true, nil
+	})
 }
 
 // incident puts an incident into the domain's words.

@@ -81,18 +81,14 @@ func TestAnObjectListedTwiceIsOne(t *testing.T) {
 	}
 }
 
-func TestServiceShowsPolicyAccountAndWhetherItTakesIncidents(t *testing.T) {
-	for status, disabled := range map[string]bool{"active": false, "warning": false, "critical": false, "maintenance": true, "disabled": true} {
-		shown := encode(object{"service": with(serviceObject("PSVC", "Payments"), object{"status": status})})
-		f := always(200, shown)
-		got, err := f.start(t).Service(t.Context(), "id:PSVC")
-		want := access.Service{ID: "PSVC", Name: "Payments", Policy: "PPOL", Disabled: disabled, Account: "acme"}
-		if err != nil || got != want {
-			t.Errorf("%s: got %+v, %v, want %+v", status, got, err, want)
-		}
-		if path := f.asked[0].URL.Path; path != "/services/PSVC" {
-			t.Errorf("got path %s, want /services/PSVC", path)
-		}
+func TestServiceShowsPolicyAndAccount(t *testing.T) {
+	f := always(200, encode(object{"service": serviceObject("PSVC", "Payments")}))
+	got, err := f.start(t).Service(t.Context(), "id:PSVC")
+	if want := (access.Service{ID: "PSVC", Name: "Payments", Policy: "PPOL", Account: "acme"}); err != nil || got != want {
+		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+	if path := f.asked[0].URL.Path; path != "/services/PSVC" {
+		t.Errorf("got path %s, want /services/PSVC", path)
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 
 type service struct {
 	reference
-	Status string    `json:"status"`
 	Policy reference `json:"escalation_policy"`
 }
 
@@ -82,10 +81,9 @@ func (c *Client) service(a answer, s service) (access.Service, error) {
 	account := accountOf(s.HTMLURL)
 	c.health.saw(account)
 	return access.Service{
-		ID:       access.ServiceID(s.ID),
-		Name:     s.Name,
-		Policy:   access.PolicyID(s.Policy.ID),
-		Disabled: s.Status == "disabled" || s.Status == "maintenance",
-		Account:  account,
+		ID:      access.ServiceID(s.ID),
+		Name:    s.Name,
+		Policy:  access.PolicyID(s.Policy.ID),
+		Account: account,
 	}, nil
 }
