@@ -8,10 +8,11 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /pdhook ./cmd/pdhook
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /pdhook ./cmd/pdhook && mkdir /state
 
 FROM ${BASE_IMAGE}
 COPY --from=build /pdhook /usr/local/bin/pdhook
+COPY --from=build --chown=65532:65532 /state /var/lib/pdhook
 USER 65532:65532
 VOLUME /var/lib/pdhook
 EXPOSE 8081 8082

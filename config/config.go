@@ -92,7 +92,7 @@ type Store struct {
 	Retention time.Duration `koanf:"retention"` // at least 1 s
 }
 
-// Admin says where health, metrics and the status page are served. Token is set whenever Listen is not a
+// Admin says where health, readiness, status and metrics are served. Token is set whenever Listen is not a
 // loopback address.
 type Admin struct {
 	Listen string       `koanf:"listen"` // host:port

@@ -44,6 +44,7 @@ func unreadable(path string, err error) error {
 		line, _ = syntax.Position()
 	}
 	sentence, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), "toml: "), ": strconv.")
+	sentence = strings.TrimRight(strings.Join(strings.Fields(sentence), " "), ": ")
 	return fmt.Errorf("parsing %s: line %d: %s", path, line, sentence)
 }
 

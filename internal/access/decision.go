@@ -67,6 +67,7 @@ const (
 	CauseChanged   = "request changed"
 	CauseGone      = "request gone"
 	CauseReload    = "reload"
+	CauseRecovered = "PagerDuty answers again"
 	CauseRules     = "rules changed"
 	CauseShift     = "shift start"
 	CausePoll      = "poll"

@@ -39,17 +39,17 @@ type Teleport struct {
 	IdentityExpires time.Time `json:"identity_expires,omitzero"`
 	Cluster         string    `json:"cluster,omitempty"`
 	ServerVersion   string    `json:"server_version,omitempty"`
-	LastError       string    `json:"last_error,omitempty"`
+	LastError       string    `json:"last_error"`
 }
 
 // PagerDuty is the connection to PagerDuty's REST API.
 type PagerDuty struct {
 	Reachable          bool    `json:"reachable"`
-	Account            string  `json:"account,omitempty"`
-	RateLimitLimit     int     `json:"ratelimit_limit"`
-	RateLimitRemaining int     `json:"ratelimit_remaining"`
-	ClockSkewSeconds   float64 `json:"clock_skew_seconds"` // ours minus PagerDuty's; shown over 30 s, else 0
-	LastError          string  `json:"last_error,omitempty"`
+	Account            string  `json:"account"`
+	RateLimitLimit     *int    `json:"ratelimit_limit"`     // calls a window; null before PagerDuty told
+	RateLimitRemaining *int    `json:"ratelimit_remaining"` // calls left in it
+	ClockSkewSeconds   float64 `json:"clock_skew_seconds"`  // ours minus PagerDuty's; shown over 30 s, else 0
+	LastError          string  `json:"last_error"`
 }
 
 // Webhook is the endpoint that PagerDuty delivers to.

@@ -215,7 +215,7 @@ func (a *App) polled(id access.RequestID, cause string) {
 }
 
 // recovered brings back what waits for PagerDuty, now that a trouble with it is over.
-func (a *App) recovered(ctx context.Context) { a.watcher.Remind(ctx, access.CauseReload) }
+func (a *App) recovered(ctx context.Context) { a.watcher.Remind(ctx, access.CauseRecovered) }
 
 // openRequests gives the requests with unfinished links.
 func (a *App) openRequests(ctx context.Context) ([]access.RequestID, error) {

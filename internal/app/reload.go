@@ -3,11 +3,11 @@ package app
 import (
 	"context"
 	"strings"
-	"time"
 
 	"github.com/pdhook/pdhook/config"
 	"github.com/pdhook/pdhook/internal/access"
 	"github.com/pdhook/pdhook/internal/admin"
+	"github.com/pdhook/pdhook/internal/pagerduty"
 )
 
 // Reload reads configuration, secrets and certificates again. What can change while running changes, what
@@ -42,17 +42,16 @@ func (a *App) status() admin.Status {
 		Version: a.version,
 		Teleport: admin.Teleport{Connected: t.Connected, Watching: w.Up, LastResync: w.LastResync, IdentityExpires: t.IdentityExpires,
 			Cluster: t.Cluster, ServerVersion: t.ServerVersion, LastError: t.LastError},
-		PagerDuty: admin.PagerDuty{Reachable: p.Reachable, Account: p.Account, RateLimitLimit: p.Limit,
-			RateLimitRemaining: p.Remaining, LastError: p.LastError},
-		Webhook: admin.Webhook{CertificateExpires: a.webhooks.CertificateExpires(), NotReady: a.handler.Ready()},
-		Queue:   admin.Queue{Depth: q.Depth, OldestSeconds: q.Oldest.Seconds(), Failing: len(q.Failing)},
-		Pending: w.Pending,
+		PagerDuty: admin.PagerDuty{Reachable: p.Reachable, Account: p.Account, LastError: p.LastError},
+		Webhook:   admin.Webhook{CertificateExpires: a.webhooks.CertificateExpires(), NotReady: a.handler.Ready()},
+		Queue:     admin.Queue{Depth: q.Depth, OldestSeconds: q.Oldest.Seconds(), Failing: len(q.Failing)},
+		Pending:   w.Pending,
 	}
-	if p.Skew.Abs() > tolerableSkew {
+	if p.Limit > 0 {
+		s.PagerDuty.RateLimitLimit, s.PagerDuty.RateLimitRemaining = &p.Limit, &p.Remaining
+	}
+	if p.Skew.Abs() > pagerduty.TolerableSkew {
 		s.PagerDuty.ClockSkewSeconds = p.Skew.Seconds()
 	}
 	return s
 }
-
-// tolerableSkew is the difference to PagerDuty's clock that is not worth showing (spec §2).
-const tolerableSkew = 30 * time.Second

@@ -19,8 +19,8 @@ type Status struct {
 	Account    string        // subdomain as last seen; "" before
 }
 
-// tolerableSkew is the clock difference from which on it is reported (spec §2).
-const tolerableSkew = 30 * time.Second
+// TolerableSkew is the clock difference from which on it is reported (spec §2).
+const TolerableSkew = 30 * time.Second
 
 // health gathers the Status.
 type health struct {
@@ -46,7 +46,7 @@ func (h *health) answered(now time.Time, resp *http.Response) (skew time.Duratio
 	}
 	before := h.status.Skew
 	h.status.Skew = now.Sub(date)
-	return h.status.Skew, h.status.Skew.Abs() > tolerableSkew && before.Abs() <= tolerableSkew
+	return h.status.Skew, h.status.Skew.Abs() > TolerableSkew && before.Abs() <= TolerableSkew
 }
 
 // unanswered notes an attempt without answer.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ func (p *pass) act(ctx context.Context) {
 	p.effects(ctx, func(a policy.Action) bool { return a.Kind == policy.SubmitReview })
 	p.readIncidents(ctx)
 	p.readResolvers(ctx)
+	p.denyOnlyWhoIsRefused()
 	p.effects(ctx, func(policy.Action) bool { return true })
 }
 
@@ -30,8 +32,15 @@ func (p *pass) effects(ctx context.Context, wanted func(policy.Action) bool) {
 		if !ok || !wanted(a) {
 			return
 		}
-		if p.claimed == unclaimed && p.needsClaim(a) {
+		if p.needsClaim(a) && (p.claimed == unclaimed || p.claimed == held && p.unannounced(a)) {
 			p.claim(ctx, a)
+			continue
+		}
+		if p.claimed == held && !p.again && (a.Kind == policy.OpenIncident || a.Kind == policy.Reopen) && p.work.Request.State == access.Pending {
+			if err := p.readAgain(ctx); err != nil {
+				p.blockIncidents(err)
+				p.work.Blocked[policy.ReviewLane] = true
+			}
 			continue
 		}
 		if ctx.Err() != nil {
@@ -42,6 +51,11 @@ func (p *pass) effects(ctx context.Context, wanted func(policy.Action) bool) {
 			p.block(a.Lane(), err)
 		}
 	}
+}
+
+// unannounced reports whether the claim does not tell of the reopening.
+func (p *pass) unannounced(a policy.Action) bool {
+	return a.Kind == policy.Reopen && !slices.Contains(p.announced, p.work.Link.Incidents[a.Index].ID)
 }
 
 func (p *pass) do(ctx context.Context, a policy.Action) error {
@@ -165,7 +179,8 @@ func (p *pass) reviewNotTaken(ctx context.Context, failed error) error {
 // putOff leaves the review to the next pass, which reads and decides anew. Under unless_approved the first
 // failure holds the incident back for the moment that takes; a repeated one does not.
 func (p *pass) putOff(failed error) error {
-	if p.rules.Notify == policy.NotifyUnlessApproved && p.cause != access.CauseRetry {
+	p.undecided = true
+	if p.rules.Notify == policy.NotifyUnlessApproved && !p.linked && p.cause != access.CauseRetry {
 		p.blockIncidents(nil)
 	}
 	p.reviewFailed = failed

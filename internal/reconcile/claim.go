@@ -57,12 +57,13 @@ func (p *pass) claim(ctx context.Context, a policy.Action) {
 		return
 	}
 	// A request that waits for a while without a trace may have lost both plugin data and this store.
-	traceless := len(l.raw) == 0 && !p.linked && now.Sub(p.work.Request.Created) > time.Minute
-	p.dirty = l.claim.holder != "" || l.upstream || traceless
+	traceless := len(l.raw) == 0 && now.Sub(p.work.Request.Created) > time.Minute
+	p.dirty = p.dirty || l.claim.holder != "" || l.upstream || traceless
 	next := encode(p.work.Request, p.work.Link.Incidents, p.mine(effect), l.upstream)
 	if l.upstream && l.raw[keyReviews] != "" {
 		next[keyReviews] = l.raw[keyReviews]
 	}
+	p.announced = p.reopening()
 	set, expect := l.swap(next)
 	claimCtx, cancel := ctx, context.CancelFunc(func() {})
 	if a.Kind == policy.SubmitReview {
@@ -79,12 +80,6 @@ func (p *pass) claim(ctx context.Context, a policy.Action) {
 	default:
 		p.claimed = held
 		p.ledger.raw = merged(l.raw, set)
-	}
-	if (a.Kind == policy.OpenIncident || a.Kind == policy.Reopen) && p.work.Request.State == access.Pending {
-		if err := p.readAgain(ctx); err != nil {
-			p.blockIncidents(err)
-			p.work.Blocked[policy.ReviewLane] = true
-		}
 	}
 }
 
@@ -120,7 +115,7 @@ func (p *pass) readAgain(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("reading the request again: %w", err)
 	}
-	p.work.Request = req
+	p.work.Request, p.again = req, p.claimed == held
 	switch {
 	case req.State != access.Pending:
 		p.work.Claimed = p.work.Claimed || p.due()
@@ -134,11 +129,11 @@ func (p *pass) readAgain(ctx context.Context) error {
 func (p *pass) record(ctx context.Context) (Result, error) {
 	if p.claimed == held {
 		c := claim{}
-		failed := len(p.errs) > 0
-		if p.unclear || p.dirty && failed { // the next pass has to look, too
+		passing := slices.ContainsFunc(p.errs, func(err error) bool { return !lasting(err) })
+		if p.unclear || p.dirty && passing { // the next pass has to look, too
 			c = p.mine(p.ledger.raw[keyEffect])
 		}
-		set, expect := p.ledger.swap(encode(p.work.Request, p.work.Link.Incidents, c, p.ledger.upstream && failed))
+		set, expect := p.ledger.swap(encode(p.work.Request, p.work.Link.Incidents, c, p.ledger.upstream && len(p.errs) > 0))
 		// The pass may be out of time; what it did must be recorded all the same.
 		recordCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordFor)
 		defer cancel()

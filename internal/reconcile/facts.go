@@ -39,8 +39,35 @@ func (p *pass) decide(ctx context.Context) {
 		p.readFacts(ctx, began)
 		p.judge()
 	}
+	if p.work.Decision.Verdict == access.No {
+		p.explain(ctx, since)
+		p.judge()
+	}
+	p.undecided = p.facts.User.ReadAt.Before(began) && p.work.Decision.Verdict == access.No
 	if p.work.Decision.Verdict == access.CouldNotTell {
-		p.errs = append(p.errs, p.factErrors())
+		err := p.factErrors()
+		p.undecided = !lasting(err)
+		p.errs = append(p.errs, err)
+	}
+}
+
+// explainWithin bounds what telling who is on call instead may take: it decides nothing, and holds nothing up.
+const explainWithin = 2 * time.Second
+
+// explain asks who is on call for the policies for which the requester is not.
+func (p *pass) explain(ctx context.Context, since time.Time) {
+	ctx, cancel := context.WithTimeout(ctx, explainWithin)
+	defer cancel()
+	unexplained := policy.Unexplained(p.rules, p.facts)
+	answers := make([]access.Fact[access.OnCalls], len(unexplained))
+	var wg sync.WaitGroup
+	for i, id := range unexplained {
+		wg.Go(func() { answers[i] = p.Directory.OnDuty(ctx, id, since.Add(-remembered)) })
+	}
+	wg.Wait()
+	p.facts.OnDuty = map[access.PolicyID]access.Fact[access.OnCalls]{}
+	for i, id := range unexplained {
+		p.facts.OnDuty[id] = answers[i]
 	}
 }
 
@@ -96,10 +123,6 @@ func (p *pass) readFacts(ctx context.Context, since time.Time) {
 		f.OnCalls = guessed
 	default:
 		f.OnCalls = p.Directory.OnCalls(ctx, f.User.Value.ID, until, since)
-	}
-	f.OnDuty = map[access.PolicyID]access.Fact[access.OnCalls]{}
-	for _, id := range policy.Unexplained(p.rules, *f) {
-		f.OnDuty[id] = p.Directory.OnDuty(ctx, id, since.Add(-remembered)) // explains, decides nothing
 	}
 	if services := policy.IncidentsWanted(p.rules, *f); len(services) > 0 {
 		f.Incidents = p.openIncidents(ctx, services, since)

@@ -106,9 +106,13 @@ func (p *pass) find(ctx context.Context, linked *access.LinkedIncident) (bool, e
 	for _, key := range []string{access.IncidentKey(p.id), access.FallbackIncidentKey(p.id)} {
 		incidents, err := p.Incidents.IncidentsByKey(ctx, key, linked.Service)
 		if err != nil {
+			p.unclear = true // nothing is written before it was looked up
 			return false, err
 		}
 		for _, incident := range incidents {
+			if !incident.Open() && slices.Contains(p.left, incident.ID) {
+				continue
+			}
 			owned, why, err := p.owned(ctx, incident, linked.Service)
 			if err != nil {
 				return false, err

@@ -59,6 +59,7 @@ func (p *pass) comeBack() {
 		return
 	}
 	for i, incident := range p.work.Link.Incidents {
+		p.left = append(p.left, incident.ID)
 		p.work.Link.Incidents[i] = access.LinkedIncident{Ref: incident.Ref, Service: incident.Service, ServiceName: incident.ServiceName}
 	}
 }

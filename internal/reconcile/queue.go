@@ -82,7 +82,7 @@ func (q *Queue) urgent(id access.RequestID) bool {
 // passing reports whether a cause is only time passing.
 func passing(cause string) bool {
 	switch cause {
-	case access.CauseTimer, access.CauseRetry, access.CauseReconnect, access.CauseReload, access.CauseRules:
+	case access.CauseTimer, access.CauseRetry, access.CauseReconnect, access.CauseReload, access.CauseRecovered, access.CauseRules:
 		return true
 	}
 	return false
@@ -121,7 +121,7 @@ func (q *Queue) note(id access.RequestID, cause string) ticket {
 		q.of[id] = t
 	}
 	t.user = user
-	weak := mayRemember(cause) || cause == access.CausePoll || cause == access.CauseRetry
+	weak := mayRemember(cause) || cause == access.CausePoll || cause == access.CauseRetry || cause == access.CauseReconnect
 	switch {
 	case t.since.IsZero(): // a cause kept for later does not count yet
 		t.since, t.cause = q.now(), cause

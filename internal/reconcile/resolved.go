@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/pdhook/pdhook/internal/access"
 	"github.com/pdhook/pdhook/internal/policy"
@@ -13,7 +14,7 @@ import (
 // readResolvers finds out which persons resolved incidents early, where that denies the request.
 func (p *pass) readResolvers(ctx context.Context) {
 	p.work.OnResolved = p.rules.OnIncidentResolved
-	_, p.work.Reviewed = p.work.Request.ReviewBy(p.Requests.User())
+	p.work.Reviewed = p.work.Link.Reviewed || policy.Reviewed(p.work.Request, p.Requests.User())
 	p.work.ResolvedBy = map[access.IncidentID]string{}
 	for i, incident := range p.work.Link.Incidents {
 		if p.work.Blocked[i] {
@@ -73,6 +74,16 @@ func (p *pass) deny(ctx context.Context, a policy.Action) error {
 		p.log.Info("Successfully submitted a request denial", "user", req.User, "state", req.State, "why", a.Text)
 	}
 	return nil
+}
+
+// denyOnlyWhoIsRefused leaves a denial to the next pass where this one has not read a "no" just now.
+func (p *pass) denyOnlyWhoIsRefused() {
+	if !p.undecided || p.work.Request.State != access.Pending || !slices.ContainsFunc(p.work.Link.Incidents,
+		func(i access.LinkedIncident) bool { return p.work.ResolvedBy[i.ID] != "" }) {
+		return
+	}
+	p.holdResolved()
+	p.errs = append(p.errs, &access.Failure{Class: access.Retry, Err: errors.New("an incident was resolved: reading again who is on call before the request is denied")})
 }
 
 // holdResolved leaves what somebody resolved to the next pass, which decides anew: no note before that.
