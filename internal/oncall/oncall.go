@@ -85,6 +85,8 @@ func (p *Poller) poll(ctx context.Context) (notBefore time.Time, err error) {
 		}
 		if found.incompleteFor(l) {
 			now = append(now, before[l.Request]...)
+			slices.Sort(now)
+			now = slices.Compact(now)
 		}
 		p.posts[l.Request] = now
 	}

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -117,10 +118,27 @@ func (p *pass) named() access.Named {
 	for _, i := range p.work.Link.Incidents {
 		n.Services = append(n.Services, i.Service)
 	}
+	if v := p.work.Decision.Verdict; v != access.Approve && v != access.No {
+		n = keeping(n, p.work.Link.Named)
+	}
 	slices.Sort(n.Services)
 	n.Services = slices.DeleteFunc(slices.Compact(n.Services), func(id access.ServiceID) bool { return id == "" })
 	slices.Sort(n.ServiceNames)
 	n.ServiceNames = slices.Compact(n.ServiceNames)
+	return n
+}
+
+// keeping adds what was known before to what a pass that could not tell has found.
+func keeping(n, before access.Named) access.Named {
+	n.User = cmp.Or(n.User, before.User)
+	n.Services = append(n.Services, before.Services...)
+	n.Policies = slices.Compact(slices.Sorted(slices.Values(append(n.Policies, before.Policies...))))
+	n.Schedules = slices.Compact(slices.Sorted(slices.Values(append(n.Schedules, before.Schedules...))))
+	for name, id := range before.Meant {
+		if n.Meant[name] == "" {
+			n.Meant[name] = id
+		}
+	}
 	return n
 }
 

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -284,5 +285,20 @@ func TestANameThatLeadsToAnotherServiceThanBeforeIsReported(t *testing.T) {
 		w.services[0].ID = "SNEW"
 		w.once(r, "webhook service.updated")
 		wantIn(t, w.log.String(), "A name leads to another PagerDuty service than before", "name=payments before=SPAY now=SNEW")
+	})
+}
+
+func TestALookThatCouldNotTellForgetsNothingThatThePollNeeds(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		r := w.replica("a")
+		w.once(r, access.CauseCreated)
+		known := w.stores["a"].links[request].Named
+		w.fail = func(call string, _ int) fault {
+			return map[string]fault{"user": refusing, "service": refusing}[call]
+		}
+		_, _, _ = w.look(r, "webhook service.updated")
+		if got := w.stores["a"].links[request].Named; !reflect.DeepEqual(got, known) {
+			t.Errorf("named = %+v, want %+v as before", got, known)
+		}
 	})
 }
