@@ -30,7 +30,8 @@ type Named struct {
 	Services     []ServiceID          `json:"services,omitempty"`
 	Meant        map[string]ServiceID `json:"meant,omitempty"`     // the service that each name led to
 	Policies     []PolicyID           `json:"policies,omitempty"`  // whose on-call entries could approve the requester
-	Schedules    []string             `json:"schedules,omitempty"` // whose shifts could, as "id:" and an ID
+	Schedules    []ScheduleID         `json:"schedules,omitempty"` // whose on-call entries could, as escalation policies use them
+	Unused       []ScheduleID         `json:"unused,omitempty"`    // schedules whose shifts could, but that no policy uses
 	User         UserID               `json:"user,omitempty"`      // the requester in PagerDuty
 }
 

@@ -39,6 +39,7 @@ type Schedule struct {
 	ID      ScheduleID
 	Name    string
 	Account string // subdomain of the account, from the schedule's html_url; "" when it is not shown
+	Used    bool   // by an escalation policy: its shifts are among the on-call entries
 	Shifts  []Shift
 }
 

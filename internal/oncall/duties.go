@@ -12,52 +12,60 @@ import (
 
 // duties is who is on call at the moment of one poll.
 type duties struct {
-	policies  map[access.UserID][]access.OnCall
-	schedules map[string][]access.UserID // by "id:" and ID; one that could not be read is missing
+	entries map[access.UserID][]access.OnCall
+	unused  map[access.ScheduleID][]access.UserID // schedules that no policy uses; one that could not be read is missing
 
-	policiesUnread bool
-	errs           []error
-	notBefore      time.Time // PagerDuty's head-room is too small for polls until then
+	unread    bool // the on-call entries
+	errs      []error
+	notBefore time.Time // PagerDuty's head-room is too small for polls until then
 }
 
-// ask puts all links into one query, and one more for each schedule: one that no policy uses is not among the
+// ask puts all links into one query, and one more for each schedule that no policy uses: it is not among the
 // on-call entries. A question that fails does not stop the others.
 func ask(ctx context.Context, directory Directory, links []access.Link) *duties {
-	users, schedules := map[access.UserID]bool{}, map[string]bool{}
+	users, unused := map[access.UserID]bool{}, map[access.ScheduleID]bool{}
 	for _, l := range links {
-		if len(l.Named.Policies) > 0 {
+		if byEntries(l) {
 			users[l.Named.User] = true
 		}
-		for _, ref := range l.Named.Schedules {
-			schedules[ref] = true
+		for _, id := range l.Named.Unused {
+			unused[id] = true
 		}
 	}
-	d := &duties{policies: map[access.UserID][]access.OnCall{}, schedules: map[string][]access.UserID{}}
+	d := &duties{entries: map[access.UserID][]access.OnCall{}, unused: map[access.ScheduleID][]access.UserID{}}
 	if len(users) > 0 {
-		d.askPolicies(ctx, directory, slices.Sorted(maps.Keys(users)))
+		d.askEntries(ctx, directory, slices.Sorted(maps.Keys(users)))
 	}
-	for _, ref := range slices.Sorted(maps.Keys(schedules)) {
-		d.askSchedule(ctx, directory, ref)
+	for _, id := range slices.Sorted(maps.Keys(unused)) {
+		d.askSchedule(ctx, directory, id)
 	}
 	return d
 }
 
-func (d *duties) askPolicies(ctx context.Context, directory Directory, users []access.UserID) {
+// byEntries reports whether the requester may qualify by an on-call entry.
+func byEntries(l access.Link) bool { return len(l.Named.Policies)+len(l.Named.Schedules) > 0 }
+
+// waits reports whether the requester may come on call for what the request names.
+func waits(l access.Link) bool {
+	return l.State == access.Pending && !l.Reviewed && l.Named.User != "" && (byEntries(l) || len(l.Named.Unused) > 0)
+}
+
+func (d *duties) askEntries(ctx context.Context, directory Directory, users []access.UserID) {
 	entries, now, err := directory.OnCalls(ctx, access.OnCallQuery{Users: users})
 	if err != nil {
-		d.policiesUnread = true
+		d.unread = true
 		d.failed(err)
 		return
 	}
 	for _, e := range entries {
 		if e.At(now) {
-			d.policies[e.User.ID] = append(d.policies[e.User.ID], e)
+			d.entries[e.User.ID] = append(d.entries[e.User.ID], e)
 		}
 	}
 }
 
-func (d *duties) askSchedule(ctx context.Context, directory Directory, ref string) {
-	schedule, now, err := directory.Schedule(ctx, ref, time.Time{})
+func (d *duties) askSchedule(ctx context.Context, directory Directory, id access.ScheduleID) {
+	schedule, now, err := directory.Schedule(ctx, "id:"+string(id), time.Time{})
 	if err != nil {
 		d.failed(err)
 		return
@@ -68,7 +76,7 @@ func (d *duties) askSchedule(ctx context.Context, directory Directory, ref strin
 			users = append(users, shift.User)
 		}
 	}
-	d.schedules[ref] = users
+	d.unused[id] = users
 }
 
 func (d *duties) failed(err error) {
@@ -82,14 +90,17 @@ func (d *duties) failed(err error) {
 // may be the one that was missing.
 func (d *duties) posts(l access.Link) []string {
 	var posts []string
-	for _, e := range d.policies[l.Named.User] {
+	for _, e := range d.entries[l.Named.User] {
 		if slices.Contains(l.Named.Policies, e.Policy) {
 			posts = append(posts, fmt.Sprintf("%s/%d", e.Policy, e.Level))
 		}
+		if slices.Contains(l.Named.Schedules, e.Schedule) {
+			posts = append(posts, string(e.Schedule))
+		}
 	}
-	for _, ref := range l.Named.Schedules {
-		if slices.Contains(d.schedules[ref], l.Named.User) {
-			posts = append(posts, ref)
+	for _, id := range l.Named.Unused {
+		if slices.Contains(d.unused[id], l.Named.User) {
+			posts = append(posts, string(id))
 		}
 	}
 	return posts
@@ -97,8 +108,8 @@ func (d *duties) posts(l access.Link) []string {
 
 // incompleteFor reports whether something that the request names could not be read.
 func (d *duties) incompleteFor(l access.Link) bool {
-	return d.policiesUnread && len(l.Named.Policies) > 0 || slices.ContainsFunc(l.Named.Schedules, func(ref string) bool {
-		_, read := d.schedules[ref]
+	return d.unread && byEntries(l) || slices.ContainsFunc(l.Named.Unused, func(id access.ScheduleID) bool {
+		_, read := d.unused[id]
 		return !read
 	})
 }

@@ -72,9 +72,7 @@ func (p *Poller) poll(ctx context.Context) (notBefore time.Time, err error) {
 	if err != nil {
 		return time.Time{}, fmt.Errorf("listing pending requests: %w", err)
 	}
-	links = slices.DeleteFunc(links, func(l access.Link) bool {
-		return l.State != access.Pending || l.Reviewed || l.Named.User == "" || len(l.Named.Policies)+len(l.Named.Schedules) == 0
-	})
+	links = slices.DeleteFunc(links, func(l access.Link) bool { return !waits(l) })
 	found := ask(ctx, p.directory, links)
 	before := p.posts
 	p.posts = map[access.RequestID][]string{}

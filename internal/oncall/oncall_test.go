@@ -110,8 +110,8 @@ func onDuty(user access.UserID, policy access.PolicyID) access.OnCall {
 	return access.OnCall{User: access.User{ID: user}, Policy: policy, Level: 1}
 }
 
-func waitingBySchedule(id access.RequestID, user access.UserID, schedules ...string) access.Link {
-	return access.Link{Request: id, State: access.Pending, Named: access.Named{User: user, Schedules: schedules}}
+func waitingBySchedule(id access.RequestID, user access.UserID, unused ...access.ScheduleID) access.Link {
+	return access.Link{Request: id, State: access.Pending, Named: access.Named{User: user, Unused: unused}}
 }
 
 func shift(user access.UserID, begins, ends time.Duration) access.Shift {
@@ -212,8 +212,8 @@ func TestTwoHundredRequestsForTwentyServicesCostOneQuestion(t *testing.T) {
 func TestSchedulesThatNoPolicyUsesAreAskedForOnceEach(t *testing.T) {
 	poll(t, func(t *testing.T, r *rota) {
 		r.links = []access.Link{
-			waitingBySchedule("R1", "U1", "id:S1", "id:S2"), waitingBySchedule("R2", "U2", "id:S2"),
-			waitingBySchedule("R3", "U3", "id:S1"), waiting("R4", "U1", "P1"),
+			waitingBySchedule("R1", "U1", "S1", "S2"), waitingBySchedule("R2", "U2", "S2"),
+			waitingBySchedule("R3", "U3", "S1"), waiting("R4", "U1", "P1"),
 		}
 		hour := time.Hour
 		r.schedules = map[string][]access.Shift{
@@ -235,10 +235,29 @@ func TestSchedulesThatNoPolicyUsesAreAskedForOnceEach(t *testing.T) {
 	})
 }
 
+func TestAScheduleThatAPolicyUsesCostsNoQuestionOfItsOwn(t *testing.T) {
+	poll(t, func(t *testing.T, r *rota) {
+		l := waiting("R1", "U1", "P1")
+		l.Named.Schedules = []access.ScheduleID{"S1"}
+		other := waiting("R2", "U2")
+		other.Named.Schedules = []access.ScheduleID{"S1"}
+		r.links = []access.Link{l, other}
+		bySchedule := onDuty("U2", "P9")
+		bySchedule.Schedule = "S1"
+		r.entries = []access.OnCall{bySchedule}
+		if got := r.hints(1); got != "[R2]" {
+			t.Errorf("brought back %s, want R2", got)
+		}
+		if got := fmt.Sprint(r.asked); got != "[[U1 U2]]" {
+			t.Errorf("asked %s, want one question for both", got)
+		}
+	})
+}
+
 func TestAScheduleThatCannotBeReadStopsNoOther(t *testing.T) {
 	poll(t, func(t *testing.T, r *rota) {
 		r.links = []access.Link{
-			waitingBySchedule("R1", "U1", "id:S1"), waitingBySchedule("R2", "U2", "id:S2"), waitingBySchedule("R3", "U3", "id:S3"),
+			waitingBySchedule("R1", "U1", "S1"), waitingBySchedule("R2", "U2", "S2"), waitingBySchedule("R3", "U3", "S3"),
 			waiting("R4", "U4", "P1"),
 		}
 		on := func(user access.UserID) []access.Shift { return []access.Shift{shift(user, -time.Hour, time.Hour)} }
@@ -261,7 +280,7 @@ func TestAScheduleThatCannotBeReadStopsNoOther(t *testing.T) {
 
 func TestWhileHeadRoomIsLowThePollerWaits(t *testing.T) {
 	poll(t, func(t *testing.T, r *rota) {
-		r.links = []access.Link{waiting("R1", "U1", "P1"), waitingBySchedule("R2", "U2", "id:S1", "id:S2", "id:S3")}
+		r.links = []access.Link{waiting("R1", "U1", "P1"), waitingBySchedule("R2", "U2", "S1", "S2", "S3")}
 		heldBack := func(d time.Duration) error {
 			return fmt.Errorf("asking: %w", &access.Failure{Class: access.Wait, NotBefore: time.Now().Add(d), Err: errors.New("held back")})
 		}

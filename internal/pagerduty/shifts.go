@@ -11,7 +11,8 @@ import (
 // gaps.
 type schedule struct {
 	reference
-	Final struct {
+	Policies []reference `json:"escalation_policies"`
+	Final    struct {
 		Entries     *[]scheduleEntry   `json:"rendered_schedule_entries"`  // of a layer-based one
 		Assignments *[]shiftAssignment `json:"computed_shift_assignments"` // of a shift-based one
 	} `json:"final_schedule"`
@@ -44,7 +45,7 @@ func scheduleIn(a answer, kind scheduleKind, id string) (access.Schedule, error)
 	if raw.ID != id {
 		return access.Schedule{}, a.unreadable(fmt.Errorf("schedule %q came instead of %q", raw.ID, id))
 	}
-	s := access.Schedule{ID: access.ScheduleID(id), Name: raw.label(), Account: accountOf(raw.HTMLURL)}
+	s := access.Schedule{ID: access.ScheduleID(id), Name: raw.label(), Account: accountOf(raw.HTMLURL), Used: len(raw.Policies) > 0}
 	if kind == shiftBased {
 		s.Shifts, err = shiftsOf(raw.Final.Assignments)
 	} else {

@@ -93,8 +93,12 @@ func (p *pass) write(ctx context.Context, o access.Outcome) {
 func (p *pass) named() access.Named {
 	n := access.Named{User: p.facts.User.Value.ID, Policies: p.policies()}
 	for _, s := range p.facts.Schedules {
-		if s.Fact.Known() {
-			n.Schedules = append(n.Schedules, "id:"+string(s.Fact.Value.Schedule.ID))
+		switch schedule := s.Fact.Value.Schedule; {
+		case !s.Fact.Known():
+		case schedule.Used:
+			n.Schedules = append(n.Schedules, schedule.ID)
+		default:
+			n.Unused = append(n.Unused, schedule.ID)
 		}
 	}
 	refs := append(p.rules.ServiceRefs(p.work.Request), p.rules.NotifyRefs(p.work.Request)...)
@@ -134,6 +138,7 @@ func keeping(n, before access.Named) access.Named {
 	n.Services = append(n.Services, before.Services...)
 	n.Policies = slices.Compact(slices.Sorted(slices.Values(append(n.Policies, before.Policies...))))
 	n.Schedules = slices.Compact(slices.Sorted(slices.Values(append(n.Schedules, before.Schedules...))))
+	n.Unused = slices.Compact(slices.Sorted(slices.Values(append(n.Unused, before.Unused...))))
 	for name, id := range before.Meant {
 		if n.Meant[name] == "" {
 			n.Meant[name] = id

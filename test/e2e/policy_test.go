@@ -133,6 +133,30 @@ func TestWhoIsOnDutyByAScheduleIsApproved(t *testing.T) {
 	}
 }
 
+func TestThePollSeesAnOverrideOnANamedSchedule(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		setUp func(w *world) pagerdutytest.Schedule
+	}{
+		{"that a policy uses", func(w *world) pagerdutytest.Schedule { return w.primary }},
+		{"that no policy uses", func(w *world) pagerdutytest.Schedule { return w.pd.AddSchedule("Managers") }},
+		{"that is shift-based", func(w *world) pagerdutytest.Schedule { return w.pd.AddShiftSchedule("Incident leads") }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, with("policy.oncall_poll_interval", `"1s"`))
+			schedule := c.setUp(w)
+			w.teleport.SetRole("by-schedule", map[string][]string{"pagerduty_schedules": {schedule.Name}})
+			w.start()
+			id := w.request("dana@example.com", "by-schedule")
+			w.decided(id)
+			w.stays(id)
+			w.pd.Override(schedule.ID, w.dana.ID, time.Now().Add(-time.Minute), time.Now().Add(time.Hour))
+			w.reaches(id, types.RequestState_APPROVED)
+		})
+	}
+}
+
 func TestARequestThatIsTooOldIsNotApproved(t *testing.T) {
 	t.Parallel()
 	w := startWorld(t, with("policy.max_request_age", `"1s"`))
