@@ -6,6 +6,7 @@ import "time"
 // the disk is also in Teleport's plugin data (spec §7).
 type Link struct {
 	Request  RequestID `json:"request"`
+	Cluster  string    `json:"cluster,omitempty"` // Teleport cluster of the request
 	User     string    `json:"user"`
 	Roles    []string  `json:"roles"`
 	Reason   string    `json:"reason,omitempty"`

@@ -26,7 +26,8 @@ func newMemory() *memory {
 
 type teleport struct{ w *world }
 
-func (t teleport) User() string { return pdhook }
+func (t teleport) User() string    { return pdhook }
+func (t teleport) Cluster() string { return t.w.cluster }
 func (t teleport) RequestURL(id access.RequestID) string {
 	return "https://proxy.example.com/web/requests/" + string(id)
 }

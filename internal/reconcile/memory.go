@@ -20,6 +20,7 @@ func (p *pass) remember(ctx context.Context) {
 	link.User, link.Roles, link.Reason, link.Created = req.User, req.Roles, req.Reason, req.Created
 	link.Expires, link.State, link.Resolve, link.Reviews = req.Expires, req.State, req.ResolveReason, req.Reviews
 	link.Missing = p.missing
+	link.Cluster = cmp.Or(p.Requests.Cluster(), link.Cluster)
 	link.Updated = p.now()
 	link.Reviewed = link.Reviewed || policy.Reviewed(req, p.Requests.User())
 	if req.State == access.Pending {

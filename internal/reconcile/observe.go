@@ -86,6 +86,10 @@ func (p *pass) recall(ctx context.Context) {
 // to read, nothing is shown either (spec §12).
 func (p *pass) observeGone(ctx context.Context) (bool, error) {
 	link := p.work.Link
+	if here := p.Requests.Cluster(); here != "" && link.Cluster != "" && here != link.Cluster {
+		return false, &access.Failure{Class: access.Permanent, Err: fmt.Errorf(
+			"the request is of cluster %s, pdhook is connected to %s: each cluster needs a store.path of its own", link.Cluster, here)}
+	}
 	gone := p.Presence.Gone(p.id) || (p.linked && !link.Expires.IsZero() && p.now().After(link.Expires))
 	if !gone {
 		if !p.linked && p.Presence.User(p.id) == "" {

@@ -27,6 +27,8 @@ type Requests interface {
 	UpdatePluginData(ctx context.Context, id access.RequestID, set, expect map[string]string) error
 	// User is the Teleport user that pdhook reviews as.
 	User() string
+	// Cluster is the name of the cluster, "" before it was told.
+	Cluster() string
 	// RequestURL is the request's page, "" when the cluster has no public address.
 	RequestURL(id access.RequestID) string
 }

@@ -302,3 +302,22 @@ func TestALookThatCouldNotTellForgetsNothingThatThePollNeeds(t *testing.T) {
 		}
 	})
 }
+
+func TestAStoreOfAnotherClusterEndsNothing(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.cluster = "one"
+		r := w.replica("a")
+		w.once(r, access.CauseCreated)
+		w.cluster = "two"
+		w.expire() // as far as cluster two knows, the request does not exist
+		w.writes = nil
+		_, err, _ := w.look(r, access.CauseStart)
+		if err == nil || !lasting(err) || !strings.Contains(err.Error(), "cluster one") {
+			t.Errorf("error = %v, want one that names the other cluster", err)
+		}
+		w.wantWrites()
+		if !w.incidents[0].Open() {
+			t.Error("the incident of the other cluster's request was resolved")
+		}
+	})
+}

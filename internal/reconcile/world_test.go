@@ -38,6 +38,7 @@ type world struct {
 	data      map[access.RequestID]map[string]string
 	threshold int  // approvals that Teleport wants
 	denied    bool // Teleport refuses pdhook's reviews
+	cluster   string
 	gone      map[access.RequestID]bool
 
 	users     map[string]access.User

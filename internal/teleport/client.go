@@ -92,6 +92,13 @@ func (c *Client) User() string {
 	return c.identity.user
 }
 
+// Cluster gives the cluster's name, "" before the first connection.
+func (c *Client) Cluster() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.server.cluster
+}
+
 // RequestURL gives the page of a request in Teleport's web interface, "" while the cluster has not told a
 // public address.
 func (c *Client) RequestURL(id access.RequestID) string {
