@@ -44,6 +44,16 @@ func SameName(a, b string) bool {
 	return true
 }
 
+// Fold gives the one spelling of all names that SameName takes for the same: the letters A to Z in lower case and
+// nothing else changed. strings.ToLower would make a k of a Kelvin sign.
+func Fold(name string) string {
+	folded := []byte(name)
+	for i, c := range folded {
+		folded[i] = lower(c)
+	}
+	return string(folded)
+}
+
 func lower(c byte) byte {
 	if 'A' <= c && c <= 'Z' {
 		return c + 'a' - 'A'

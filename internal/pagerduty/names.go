@@ -24,16 +24,6 @@ func validID[T ~string](id T) bool {
 	return letter && len(id) <= 64
 }
 
-// lower folds the letters A to Z and nothing else: strings.ToLower would make a k of a Kelvin sign.
-func lower(s string) string {
-	return strings.Map(func(r rune) rune {
-		if 'A' <= r && r <= 'Z' {
-			return r + 'a' - 'A'
-		}
-		return r
-	}, s)
-}
-
 // only gives the one object called name, by ID; the same object may be listed twice when objects move
 // between pages.
 func only[T any](kind, name string, found map[string]T) (T, error) {
@@ -56,7 +46,7 @@ func accountOf(page string) string {
 	if err != nil {
 		return ""
 	}
-	host, ours := strings.CutSuffix(lower(u.Hostname()), ".pagerduty.com")
+	host, ours := strings.CutSuffix(access.Fold(u.Hostname()), ".pagerduty.com")
 	if !ours {
 		return ""
 	}

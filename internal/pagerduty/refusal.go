@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"unicode"
+
+	"github.com/pdhook/pdhook/internal/access"
 )
 
 // refusal is an answer outside 2xx with what PagerDuty gave as the reason, in whichever of the shapes
@@ -36,7 +38,7 @@ func (r *refusal) Error() string {
 
 // says reports whether message or details hold the text, which must be in lower case.
 func (r *refusal) says(text string) bool {
-	return strings.Contains(lower(r.message), text) || strings.Contains(lower(strings.Join(r.details, "\n")), text)
+	return strings.Contains(access.Fold(r.message), text) || strings.Contains(access.Fold(strings.Join(r.details, "\n")), text)
 }
 
 // readRefusal reads what it can of an error answer. The secret is cut out should the answer repeat it.

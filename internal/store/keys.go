@@ -108,15 +108,7 @@ func decidedKey(decided time.Time, id access.RequestID) key {
 }
 
 // fold lowers ASCII letters, as PagerDuty compares names of services, and cuts what no service is called.
-func fold(name string) string {
-	folded := []byte(name[:min(len(name), maxPart)])
-	for i, c := range folded {
-		if 'A' <= c && c <= 'Z' {
-			folded[i] = c + 'a' - 'A'
-		}
-	}
-	return string(folded)
-}
+func fold(name string) string { return access.Fold(name[:min(len(name), maxPart)]) }
 
 // last gives the text at the end of an index key, behind a head of known length: the ID it leads to.
 func last(k []byte, head int) (string, error) {

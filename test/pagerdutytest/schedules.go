@@ -72,6 +72,11 @@ func (s *Server) SetOnCall(scheduleID, userID string, start, end time.Time) {
 }
 
 func (s *Server) setOnCall(scheduleID, userID string, start, end time.Time) error {
+	return s.addTurn(scheduleID, userID, start, end, func(sc *Schedule) *[]turn { return &sc.shifts })
+}
+
+// addTurn puts a user on duty among the shifts or the overrides of a schedule.
+func (s *Server) addTurn(scheduleID, userID string, start, end time.Time, among func(*Schedule) *[]turn) error {
 	sc, err := s.schedule(scheduleID)
 	if err != nil {
 		return err
@@ -80,7 +85,8 @@ func (s *Server) setOnCall(scheduleID, userID string, start, end time.Time) erro
 	if err != nil {
 		return err
 	}
-	sc.shifts = append(sc.shifts, t)
+	turns := among(sc)
+	*turns = append(*turns, t)
 	return nil
 }
 
@@ -91,16 +97,7 @@ func (s *Server) Override(scheduleID, userID string, start, end time.Time) {
 }
 
 func (s *Server) override(scheduleID, userID string, start, end time.Time) error {
-	sc, err := s.schedule(scheduleID)
-	if err != nil {
-		return err
-	}
-	t, err := s.turn(userID, start, end)
-	if err != nil {
-		return err
-	}
-	sc.overrides = append(sc.overrides, t)
-	return nil
+	return s.addTurn(scheduleID, userID, start, end, func(sc *Schedule) *[]turn { return &sc.overrides })
 }
 
 // ClearSchedule takes everybody off a schedule.
