@@ -36,6 +36,11 @@ fuzz: ## run every fuzz test for FUZZTIME (20s)
 	    echo "$$pkg $$name"; go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) $$pkg; \
 	  done; done
 
+.PHONY: torture
+torture: ## break disks, networks and processes for real (root, Linux, strace, nginx, iproute2, e2fsprogs); SHORT=1 for minutes
+	go test -run 'History' $(if $(SHORT),-rapid.checks=300,-rapid.checks=20000) -timeout 3h ./internal/reconcile
+	go test -tags torture -run '^TestTorture' $(if $(SHORT),-short) -parallel 4 -timeout 6h ./test/e2e
+
 .PHONY: bench
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...

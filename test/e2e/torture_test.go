@@ -1,0 +1,34 @@
+//go:build torture
+
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// The tests behind the build tag torture break what only root on Linux can break: file systems, networks,
+// system calls. `make torture` runs them, in their long form; SHORT=1 makes them a few minutes.
+
+// rounds gives how often something is done: a few times with -short, many times otherwise.
+func rounds(short, long int) int {
+	if testing.Short() {
+		return short
+	}
+	return long
+}
+
+// tool runs a program of the system and gives what it printed.
+func tool(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Fatal("these tests need root")
+	}
+	out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
