@@ -118,6 +118,17 @@ func TestPluginDataThatNamesAStrangersIncidentIsNotBelieved(t *testing.T) {
 	}
 }
 
+func TestPluginDataThatNamesAStrangersIncidentDoesNotSayWhomToNotify(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		strange := w.incident("disk full", "SSHIP", stranger)
+		w.data[request] = map[string]string{keyIncident: string(strange.ID), keyService: "SSHIP"}
+		w.settle(w.replica("a"), nil)
+		if len(w.incidents) != 2 || w.incidents[1].Service != "SPAY" {
+			t.Errorf("want an incident on payments, which the role names:\n%s\n%s", w.end(), w.log.String())
+		}
+	})
+}
+
 func TestAnOwnIncidentThatWasMovedToAnotherServiceIsLeftToWhoeverDid(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		moved := w.incident(access.IncidentKey(request), "SSHIP", bot)

@@ -177,8 +177,10 @@ func (p *pass) planIncidents() {
 	p.plan(p.notifyRefs())
 }
 
-// readIncidents reads every linked incident that is not ended, and drops those that are not ours.
+// readIncidents reads every linked incident that is not ended, and drops those that are not ours. Where none of ours is
+// left, the services that foreign hands named with theirs say nothing either.
 func (p *pass) readIncidents(ctx context.Context) {
+	foreign := false
 	for i := range p.work.Link.Incidents {
 		incident := &p.work.Link.Incidents[i]
 		if incident.ID == "" || incident.Ended {
@@ -187,6 +189,14 @@ func (p *pass) readIncidents(ctx context.Context) {
 		if err := p.readIncident(ctx, incident); err != nil {
 			p.block(i, err)
 		}
+		foreign = foreign || incident.ID == ""
+	}
+	if !foreign {
+		return
+	}
+	p.planIncidents()
+	if p.claimed == refused {
+		p.blockIncidents(nil)
 	}
 }
 
