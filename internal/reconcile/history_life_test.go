@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -20,6 +21,7 @@ type life struct {
 	queue   *Queue
 	answers map[string]any // of its directory
 	seen    map[access.RequestID]sighting
+	dice    *rand.Rand
 	dead    bool // guarded by the world's lock, as all above
 	died    chan struct{}
 	stop    context.CancelFunc
@@ -41,7 +43,9 @@ func (r *run) start(name string, store *memory) *life {
 	l := &life{run: r, name: name, store: store, answers: map[string]any{}, seen: map[access.RequestID]sighting{},
 		died: make(chan struct{}), stopped: make(chan struct{})}
 	w := r.w
+	l.dice = rand.New(rand.NewPCG(uint64(name[0]), uint64(len(name))))
 	l.queue = NewQueue(l.User, w.logger)
+	l.queue.random = l.random // so that the same history is told in the same way again
 	reconciler := New(Config{
 		Requests: teleport{w}, Presence: l, Directory: directory{w, l.answers}, Incidents: pagerduty{w},
 		Links: disk{l, links{w, store}}, Replica: name,
@@ -61,6 +65,13 @@ func (r *run) start(name string, store *memory) *life {
 		l.queue.Wake(id, "webhook")
 	}
 	return l
+}
+
+// random draws a delay, each process by dice of its own.
+func (l *life) random(below time.Duration) time.Duration {
+	l.run.w.mu.Lock()
+	defer l.run.w.mu.Unlock()
+	return time.Duration(l.dice.Int64N(int64(below)))
 }
 
 // keep keeps a replica running: it reminds, and where its process dies an heir starts.

@@ -97,8 +97,8 @@ func (s *safety) checkIncident(id access.RequestID, incident access.Incident) {
 	}
 	n := 0
 	for _, i := range s.w.incidents {
-		if !s.opened(i, id, incident.Service) {
-			continue
+		if _, moved := s.moved[i.ID]; moved || !s.opened(i, id, incident.Service) {
+			continue // one that was moved is found on no service any more
 		}
 		n++
 		if i.ID != incident.ID && i.Open() {

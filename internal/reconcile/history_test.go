@@ -88,34 +88,39 @@ const (
 	untilDone = 40 * time.Minute // after which everything is quiet, whatever the trouble was
 )
 
-// What rapid is told of a failure is the history alone: it goes on shortening only while that is the same each time,
-// and the log is not.
-
 // TestEveryHistoryEndsAsItDoesWithoutTrouble is the promise of spec §2 and §12: where each fact stands until pdhook
 // is quiet, then whatever fails, restarts, gets lost or comes twice, the end is that of the undisturbed history.
 func TestEveryHistoryEndsAsItDoesWithoutTrouble(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		h := drawHistory(rt, true)
+	checkHistories(t, true, func(h history) (wrong string) {
 		calm, troubled := tell(t, h, true), tell(t, h, false)
 		if calm.end != troubled.end {
-			rt.Logf("IT ENDED OTHERWISE\n%s\nWITHOUT TROUBLE\n%s\nLOG\n%s", troubled.end, calm.end, troubled.log)
-			rt.Fatalf("%s", h)
+			return fmt.Sprintf("IT ENDED OTHERWISE\n%s\nWITHOUT TROUBLE\n%s\nLOG\n%s", troubled.end, calm.end, troubled.log)
 		}
-		if wrong := append(calm.wrong, troubled.wrong...); len(wrong) > 0 {
-			rt.Logf("WRONG\n%s\nEND\n%s\nLOG\n%s", strings.Join(wrong, "\n"), troubled.end, troubled.log)
-			rt.Fatalf("%s", h)
-		}
+		return calm.wrong + troubled.wrong
 	})
 }
 
 // TestNoHistoryMakesPdhookDoWhatItMustNot draws facts that overlap: nothing waits for quiet. Whatever the end, pdhook
 // has opened, written and approved only what it may (spec §2, §4, §5, §13).
 func TestNoHistoryMakesPdhookDoWhatItMustNot(t *testing.T) {
+	checkHistories(t, false, func(h history) (wrong string) { return tell(t, h, false).wrong })
+}
+
+// checkHistories draws histories until one goes wrong, and shortens that. rapid is told the history alone: it goes on
+// only while a failure reads the same each time, and what went wrong is full of times.
+func checkHistories(t *testing.T, settled bool, check func(history) (wrong string)) {
+	t.Helper()
+	last := ""
+	defer func() {
+		if t.Failed() {
+			t.Log(last)
+		}
+	}()
 	rapid.Check(t, func(rt *rapid.T) {
-		h := drawHistory(rt, false)
-		if told := tell(t, h, false); len(told.wrong) > 0 {
-			rt.Logf("WRONG\n%s\nEND\n%s\nLOG\n%s", strings.Join(told.wrong, "\n"), told.end, told.log)
-			rt.Fatalf("%s", h)
+		h := drawHistory(rt, settled)
+		if wrong := check(h); wrong != "" {
+			last = h.String() + wrong
+			rt.Fatal(h)
 		}
 	})
 }
@@ -123,18 +128,21 @@ func TestNoHistoryMakesPdhookDoWhatItMustNot(t *testing.T) {
 // told is what is left of a history.
 type told struct {
 	end   string
-	wrong []string
+	wrong string
 	log   string
 }
 
 // tell plays a history in a bubble of its own. A calm one has no trouble, and every hint comes at once.
-func tell(t *testing.T, h history, calm bool) (end told) {
+func tell(t *testing.T, h history, calm bool) (left told) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRun(newWorld(t), h, calm)
 		r.play()
-		end = told{r.end(), r.wrong, r.w.log.String()}
+		left = told{end: r.end(), log: r.w.log.String()}
+		if len(r.wrong) > 0 {
+			left.wrong = fmt.Sprintf("WRONG (calm: %v)\n%s\nEND\n%s\nLOG\n%s", calm, strings.Join(r.wrong, "\n"), left.end, left.log)
+		}
 	})
-	return end
+	return left
 }
 
 // Names that people see.

@@ -219,12 +219,8 @@ func (p *pass) readIncident(ctx context.Context, linked *access.LinkedIncident) 
 		if err != nil {
 			return err
 		}
-		if moved, _ := policy.Owned(now, p.id, now.Service, p.bot); moved && !owned {
-			p.log.Warn("The incident was moved to another service; leaving it to whoever did", "pd_incident_id", now.ID)
-			linked.Ended = true
-			return nil
-		}
-		if !owned {
+		// One that was moved is told everything, whichever replica looks, but not resolved or reopened.
+		if moved, _ := policy.Owned(now, p.id, now.Service, p.bot); !owned && !moved {
 			p.disown(linked, why)
 			return nil
 		}
