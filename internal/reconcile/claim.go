@@ -115,7 +115,7 @@ func (p *pass) readAgain(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("reading the request again: %w", err)
 	}
-	p.work.Request, p.again = req, p.claimed == held
+	p.work.Request, p.again = req, p.claimed != unclaimed
 	switch {
 	case req.State != access.Pending:
 		p.work.Claimed = p.work.Claimed || p.due()

@@ -151,3 +151,15 @@ func TestNoClaimIsLeftBehindWhenAllThatFailedWasTheEvaluation(t *testing.T) {
 		}
 	})
 }
+
+func TestARequestThatIsGoneBeforeItIsClaimedOpensNoIncident(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		r := w.replica("a")
+		w.hooks["swap"] = w.expire
+		_, _, _ = w.look(r, access.CauseCreated)
+		w.settle(r, nil)
+		if len(w.incidents) != 0 {
+			t.Errorf("an incident was opened for a request that is gone:\n%s", w.end())
+		}
+	})
+}
