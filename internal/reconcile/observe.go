@@ -86,6 +86,9 @@ func (p *pass) recall(ctx context.Context) {
 // to read, nothing is shown either (spec §12).
 func (p *pass) observeGone(ctx context.Context) (bool, error) {
 	link := p.work.Link
+	if p.linked && !link.Open() {
+		return false, nil // whether it is gone does not matter any more
+	}
 	if here := p.Requests.Cluster(); here != "" && link.Cluster != "" && here != link.Cluster {
 		return false, &access.Failure{Class: access.Permanent, Err: fmt.Errorf(
 			"the request is of cluster %s, pdhook is connected to %s: each cluster needs a store.path of its own", link.Cluster, here)}
@@ -98,9 +101,6 @@ func (p *pass) observeGone(ctx context.Context) (bool, error) {
 		// What lists show may lag behind the watch for a moment, so the next looks come soon.
 		return false, &access.Failure{Class: access.Retry,
 			Err: errors.New("the request is not visible in Teleport: may pdhook's role list and read access_request?")}
-	}
-	if p.linked && !link.Open() {
-		return false, nil
 	}
 	if err := p.readLedger(ctx); err != nil {
 		return false, err
