@@ -36,7 +36,7 @@ func (p *pass) effects(ctx context.Context, wanted func(policy.Action) bool) {
 			p.claim(ctx, a)
 			continue
 		}
-		if p.claimed == held && !p.again && (a.Kind == policy.OpenIncident || a.Kind == policy.Reopen) && p.work.Request.State == access.Pending {
+		if (p.claimed == held || p.claimed == alone) && !p.again && (a.Kind == policy.OpenIncident || a.Kind == policy.Reopen) && p.work.Request.State == access.Pending {
 			if err := p.readAgain(ctx); err != nil {
 				p.blockIncidents(err)
 				p.work.Blocked[policy.ReviewLane] = true

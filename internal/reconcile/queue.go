@@ -34,6 +34,7 @@ type Queue struct {
 	owner   func(access.RequestID) string
 	log     *slog.Logger
 	now     func() time.Time
+	random  func(below time.Duration) time.Duration
 
 	mu       sync.Mutex // taken under the work queue's lock, never the other way round
 	of       map[access.RequestID]*ticket
@@ -55,14 +56,15 @@ type ticket struct {
 // not hold up another's single request.
 func NewQueue(owner func(access.RequestID) string, log *slog.Logger) *Queue {
 	q := &Queue{
-		backoff: jitter{workqueue.NewTypedItemExponentialFailureRateLimiter[access.RequestID](firstRetry, lastRetry)},
-		lasting: jitter{workqueue.NewTypedItemExponentialFailureRateLimiter[access.RequestID](firstRetry, slowRetry)},
 		owner:   owner,
 		log:     log,
 		now:     time.Now,
+		random:  rand.N[time.Duration],
 		of:      map[access.RequestID]*ticket{},
 		purgeAt: firstPurge,
 	}
+	q.backoff = jitter{workqueue.NewTypedItemExponentialFailureRateLimiter[access.RequestID](firstRetry, lastRetry), q}
+	q.lasting = jitter{workqueue.NewTypedItemExponentialFailureRateLimiter[access.RequestID](firstRetry, slowRetry), q}
 	waiting := workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[access.RequestID]{Queue: newOrder(q.userOf, q.urgent)})
 	delaying := workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[access.RequestID]{Queue: waiting})
 	q.queue = workqueue.NewTypedRateLimitingQueueWithConfig(q.backoff,
@@ -213,7 +215,7 @@ func (q *Queue) end(id access.RequestID, result Result, err error) {
 		q.backoff.Forget(id)
 		q.lasting.Forget(id)
 	case at.After(q.now()):
-		q.later(id, access.CauseRetry, at.Sub(q.now())+rand.N(time.Second))
+		q.later(id, access.CauseRetry, at.Sub(q.now())+q.random(time.Second))
 	case lasting(err): // what looks lasting may be a proxy's passing answer: the first tries come soon
 		q.later(id, access.CauseRetry, q.lasting.When(id))
 	default:
@@ -270,15 +272,11 @@ func (q *Queue) Status() Status {
 // jitter spreads retries, so that what failed together does not come back together.
 type jitter struct {
 	workqueue.TypedRateLimiter[access.RequestID]
+	queue *Queue
 }
 
-// When gives the next delay of the request.
+// When gives the next delay of the request, up to a quarter longer.
 func (j jitter) When(id access.RequestID) time.Duration {
-	return spread(j.TypedRateLimiter.When(id))
-}
-
-// spread makes a delay up to a quarter longer.
-func spread(d time.Duration) time.Duration {
-	d = max(d, 0)
-	return d + rand.N(d/4+time.Millisecond)
+	d := max(j.TypedRateLimiter.When(id), 0)
+	return d + j.queue.random(d/4+time.Millisecond)
 }

@@ -235,3 +235,18 @@ func TestTheNextLookIsWhenTheShiftStarts(t *testing.T) {
 		}
 	})
 }
+
+func TestAWebhookForAFinishedRequestThatIsGoneIsDoneWithAfterARestart(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.settle(w.replica("a"), nil)
+		w.expire()
+		r := w.replica("a")
+		w.settle(r, nil)
+		w.gone[request] = false // the watch of a new process has never seen it
+		w.stores["a"].events[request] = []access.EventID{"E1"}
+		w.once(r, "webhook incident.resolved")
+		if left := w.stores["a"].events[request]; len(left) != 0 {
+			t.Errorf("events %v still wait", left)
+		}
+	})
+}
