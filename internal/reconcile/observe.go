@@ -90,6 +90,9 @@ func (p *pass) observeGone(ctx context.Context) (bool, error) {
 		return false, &access.Failure{Class: access.Permanent, Err: fmt.Errorf(
 			"the request is of cluster %s, pdhook is connected to %s: each cluster needs a store.path of its own", link.Cluster, here)}
 	}
+	if p.linked && !link.Open() {
+		return false, nil
+	}
 	gone := p.Presence.Gone(p.id) || (p.linked && !link.Expires.IsZero() && p.now().After(link.Expires))
 	if !gone {
 		if !p.linked && p.Presence.User(p.id) == "" {
@@ -98,9 +101,6 @@ func (p *pass) observeGone(ctx context.Context) (bool, error) {
 		// What lists show may lag behind the watch for a moment, so the next looks come soon.
 		return false, &access.Failure{Class: access.Retry,
 			Err: errors.New("the request is not visible in Teleport: may pdhook's role list and read access_request?")}
-	}
-	if p.linked && !link.Open() {
-		return false, nil
 	}
 	if err := p.readLedger(ctx); err != nil {
 		return false, err
