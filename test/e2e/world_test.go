@@ -248,14 +248,20 @@ func (w *world) get(path string) (int, []byte) {
 // eventually waits for a condition, which is looked at every few milliseconds.
 func (w *world) eventually(what string, condition func() bool) {
 	w.t.Helper()
-	deadline := time.After(patience)
+	w.within(patience, what, condition)
+}
+
+// within is eventually with a limit of its own.
+func (w *world) within(limit time.Duration, what string, condition func() bool) {
+	w.t.Helper()
+	deadline := time.After(limit)
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
 	for !condition() {
 		select {
 		case <-ticker.C:
 		case <-deadline:
-			w.t.Fatalf("waited %s in vain until %s", patience, what)
+			w.t.Fatalf("waited %s in vain until %s", limit, what)
 		}
 	}
 }
