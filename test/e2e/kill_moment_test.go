@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -64,7 +65,8 @@ type trap struct {
 	at      string // "": not set
 	skip    int    // how often that moment passes before
 	spring  func()
-	noLists bool // Teleport answers no list of all requests
+	noLists bool   // Teleport answers no list of all requests
+	first   string // who made the first claim
 }
 
 func (p *trap) set(at string, skip int, spring func()) {
@@ -106,6 +108,19 @@ func (p *trap) lists() bool {
 	return !p.noLists
 }
 
+func (p *trap) claimed(by string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.first = cmp.Or(p.first, by)
+}
+
+// holder is how the replica that made the first claim signs.
+func (p *trap) holder() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.first
+}
+
 // aroundPagerDuty names the writes to PagerDuty.
 func (p *trap) aroundPagerDuty(r pagerdutytest.Request, performed bool) bool {
 	switch r.Route {
@@ -129,6 +144,7 @@ func (p *trap) aroundTeleport(_ string, in any, performed bool) bool {
 		return p.passes("reviewing", performed)
 	case *types.PluginDataUpdateParams:
 		if in.Set["pdhook_effect"] != "" {
+			p.claimed(in.Set["pdhook_holder"])
 			return p.passes("claiming", performed)
 		}
 		return p.passes("recording", performed)

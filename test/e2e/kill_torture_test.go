@@ -33,6 +33,7 @@ func TestTortureKilledAtEveryMomentPdhookLosesAndRepeatsNothing(t *testing.T) {
 	}
 	k.takesEffectAlone(rounds(3, 20))
 	k.end()
+	k.forgotNothing()
 	t.Logf("%d requests, %d kills: %v", len(k.tales), kills, k.hits)
 }
 

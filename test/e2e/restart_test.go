@@ -102,6 +102,7 @@ func TestKillingPdhookAgainAndAgainLosesAndRepeatsNothing(t *testing.T) {
 	}
 	k.takesEffectAlone(3)
 	k.end()
+	k.forgotNothing()
 }
 
 func TestPdhookStopsInTimeWhilePagerDutyHangs(t *testing.T) {
