@@ -114,7 +114,7 @@ func (k *killing) begin(plot string) {
 // round lives until the failpoint has killed a pdhook, and some more; it gives the dead one.
 func (k *killing) round(p failpoint) *world {
 	k.t.Helper()
-	victim := k.replicas[k.random.IntN(len(k.replicas))]
+	victim := k.living()[k.random.IntN(len(k.living()))]
 	if p.plot != "" {
 		k.begin(p.plot)
 	}
@@ -211,21 +211,26 @@ func (k *killing) repeat() {
 	_, _ = k.pd.Send(d.Subscription, d.Body) // nobody may be there to take it
 }
 
+// untilQuiet bounds what is left to do after the last kill: claims of a dead replica run out, and what it heard
+// alone is found by the look at everything every five minutes.
+const untilQuiet = 8 * time.Minute
+
 // end lives until every tale is told, and checks what is left in the world.
 func (k *killing) end() {
 	k.t.Helper()
-	k.within(5*time.Minute, "every tale is told", func() bool {
+	k.within(untilQuiet, "every tale is told", func() bool {
 		k.live("")
 		return !slices.ContainsFunc(k.tales, func(t *tale) bool { return t.next < len(k.plots[t.plot].steps) })
 	})
-	k.within(5*time.Minute, "every incident of a request is resolved", func() bool {
+	k.within(untilQuiet, "every incident of a request is resolved", func() bool {
 		return !slices.ContainsFunc(k.pd.Incidents(), func(i pagerdutytest.Incident) bool {
 			return strings.HasPrefix(i.Key, "teleport-access-request/") && i.Status != "resolved"
 		})
 	})
-	for _, r := range k.living() {
-		r.settled()
-	}
+	k.within(untilQuiet, "no webhook is on its way", func() bool { return k.pd.WaitDelivered(time.Second) == nil })
+	k.within(untilQuiet, "nothing is left to do", func() bool {
+		return !slices.ContainsFunc(k.living(), func(r *world) bool { return !r.idle() })
+	})
 	for _, t := range k.tales {
 		t.ended(k.t, k, k.plots[t.plot])
 	}

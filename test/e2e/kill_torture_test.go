@@ -37,6 +37,35 @@ func TestTortureKilledAtEveryMomentPdhookLosesAndRepeatsNothing(t *testing.T) {
 	t.Logf("%d requests, %d kills: %v", len(k.tales), kills, k.hits)
 }
 
+func TestTortureTwoReplicasOfWhichOneIsKilledDoEverythingOnce(t *testing.T) {
+	requests, kills := rounds(20, 150), rounds(8, 80)
+	k := startKilling(t, 2)
+	points := failpoints()
+	for n := range kills {
+		for len(k.tales) < requests*(n+1)/kills {
+			k.begin("")
+		}
+		dead := k.round(points[k.random.IntN(len(points))])
+		if k.dead() || k.random.IntN(3) > 0 { // else the other goes on alone
+			dead.start()
+		}
+	}
+	for _, r := range k.replicas {
+		if r.proc.over() {
+			r.start()
+		}
+	}
+	dead := k.round(points[k.random.IntN(len(points))])
+	if testing.Short() {
+		k.inherit(dead)
+	}
+	k.end() // by the one that is left
+	dead.start()
+	k.end() // and the other finds nothing to do
+	k.forgotNothing()
+	t.Logf("%d requests, %d kills: %v", len(k.tales), kills+1, k.hits)
+}
+
 // syncpoints are the moments around the store's sync of what it commits. Only a tracer can kill there.
 func syncpoints() []failpoint {
 	var points []failpoint

@@ -325,10 +325,14 @@ func (w *world) notes(incident string) []string {
 func (w *world) settled() {
 	w.t.Helper()
 	w.eventually("no webhook is on its way", func() bool { return w.pd.WaitDelivered(time.Second) == nil })
-	w.eventually("the queue is empty", func() bool {
-		_, body := w.get("/status")
-		return strings.Contains(string(body), `"depth": 0`) && strings.Contains(string(body), `"failing": 0`)
-	})
+	w.eventually("the queue is empty", w.idle)
+}
+
+// idle reports whether no request waits for a look.
+func (w *world) idle() bool {
+	w.t.Helper()
+	_, body := w.get("/status")
+	return strings.Contains(string(body), `"depth": 0`) && strings.Contains(string(body), `"failing": 0`)
 }
 
 // decided waits until pdhook has logged a decision on the request and gives its reason.
