@@ -255,9 +255,9 @@ func (k *killing) living() []*world {
 }
 
 // events counts the events of a kind about an incident.
-func (k *killing) events(kind, incident string) int {
+func (w *world) events(kind, incident string) int {
 	seen := map[string]bool{}
-	for _, d := range k.pd.Deliveries() {
+	for _, d := range w.pd.Deliveries() {
 		if d.EventType == kind && d.Resource == incident {
 			seen[d.EventID] = true
 		}

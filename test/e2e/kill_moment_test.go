@@ -75,24 +75,39 @@ func (p *trap) set(at string, skip int, spring func()) {
 	p.at, p.skip, p.spring = at, skip, spring
 }
 
-// passes reports whether a write goes on.
+// waits gives the moment that has not come.
+func (p *trap) waits() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.at
+}
+
+// passes reports whether a write goes on: not after the trap has sprung.
 func (p *trap) passes(write string, performed bool) bool {
 	moment := "before " + write
 	if performed {
 		moment = "after " + write
 	}
+	spring := p.due(moment)
+	if spring == nil {
+		return true
+	}
+	spring()
+	return false
+}
+
+func (p *trap) due(moment string) (spring func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.at != moment {
-		return true
+		return nil
 	}
 	if p.skip > 0 {
 		p.skip--
-		return true
+		return nil
 	}
 	p.at = ""
-	p.spring()
-	return false
+	return p.spring
 }
 
 // hideLists makes Teleport refuse every list of all requests, or not any more.
