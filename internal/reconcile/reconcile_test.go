@@ -169,6 +169,23 @@ func TestARequestThatIsMerelyNotVisibleIsReportedAndLeftAlone(t *testing.T) {
 	})
 }
 
+func TestALateEventOfAFinishedRequestIsNoReasonToLookForItAfterARestart(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		r := w.replica("a")
+		w.once(r, access.CauseCreated)
+		w.expire()
+		w.once(r, access.CauseGone)
+		w.stores["a"].events[request] = []access.EventID{"E1"} // of the incident that pdhook resolved
+		delete(w.gone, request)                                // a new process has not seen it go
+		w.writes = nil
+		w.once(w.replica("a"), "webhook")
+		w.wantWrites()
+		if left := w.stores["a"].events[request]; len(left) != 0 {
+			t.Errorf("events left = %q, want none", left)
+		}
+	})
+}
+
 func TestARequestThatNamesNothingIsIgnored(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.annotate("notify")

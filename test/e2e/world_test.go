@@ -248,14 +248,20 @@ func (w *world) get(path string) (int, []byte) {
 // eventually waits for a condition, which is looked at every few milliseconds.
 func (w *world) eventually(what string, condition func() bool) {
 	w.t.Helper()
-	deadline := time.After(patience)
+	w.within(patience, what, condition)
+}
+
+// within is eventually with a limit of its own.
+func (w *world) within(limit time.Duration, what string, condition func() bool) {
+	w.t.Helper()
+	deadline := time.After(limit)
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
 	for !condition() {
 		select {
 		case <-ticker.C:
 		case <-deadline:
-			w.t.Fatalf("waited %s in vain until %s", patience, what)
+			w.t.Fatalf("waited %s in vain until %s", limit, what)
 		}
 	}
 }
@@ -319,10 +325,14 @@ func (w *world) notes(incident string) []string {
 func (w *world) settled() {
 	w.t.Helper()
 	w.eventually("no webhook is on its way", func() bool { return w.pd.WaitDelivered(time.Second) == nil })
-	w.eventually("the queue is empty", func() bool {
-		_, body := w.get("/status")
-		return strings.Contains(string(body), `"depth": 0`) && strings.Contains(string(body), `"failing": 0`)
-	})
+	w.eventually("the queue is empty", w.idle)
+}
+
+// idle reports whether no request waits for a look.
+func (w *world) idle() bool {
+	w.t.Helper()
+	_, body := w.get("/status")
+	return strings.Contains(string(body), `"depth": 0`) && strings.Contains(string(body), `"failing": 0`)
 }
 
 // decided waits until pdhook has logged a decision on the request and gives its reason.

@@ -54,6 +54,7 @@ type Server struct {
 	requests   []*Request
 	violations []string
 	faults     []*Fault
+	hook       Hook
 	released   chan struct{} // closed by ClearFaults and Close: hanging requests go on
 	window     window
 

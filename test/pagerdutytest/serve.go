@@ -97,7 +97,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, route string, run
 	if fault, failing := faults.before(r.Context(), w); failing {
 		a = s.failure(fault)
 	} else {
+		s.pass(w, entry, false)
 		a = s.perform(c, run)
+		s.pass(w, entry, true)
 		if fault, failing := faults.after(r.Context(), w); failing {
 			a = s.failure(fault)
 		}
