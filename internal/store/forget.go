@@ -8,8 +8,9 @@ import (
 	"github.com/pdhook/pdhook/internal/access"
 )
 
-// portion bounds what one step of forgetting writes, in bytes: others need not wait long for the writer,
-// and together with the largest change there is (maxBatch) it stays below Badger's limit.
+// portion bounds what one step of long work (forgetting, finishing a storm of events) writes, in bytes: others
+// need not wait long for the writer, and together with the largest change there is (maxBatch) it stays below
+// Badger's limit.
 const portion = 128 << 10
 
 // round is one pass over all that may be old, in as many steps as it takes: for each index by time the
