@@ -20,8 +20,11 @@ type round map[byte]key
 // forget deletes a portion of what has been kept long enough, and tells whether more may be left. It
 // deletes by what the records say rather than by Badger's expiry: an event is kept until it took
 // effect, and the decision on a request as long as the link is open, however old they are. It works
-// below the reserve, since only that may lead out of it.
+// below the reserve, since only that may lead out of it, but not where nothing may be written: later then.
 func (s *Store) forget(r round) (more bool, err error) {
+	if s.reserve.checkLeast() != nil {
+		return false, nil
+	}
 	var w *edit
 	err = s.view(func(now snapshot) error {
 		w = &edit{now: now, own: changes{}}

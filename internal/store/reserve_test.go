@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,7 +50,52 @@ func TestNothingIsStoredAtTheReserveAndItRecovers(t *testing.T) {
 	wantSame(t, "link", must[access.Link](t)(r.Link(t.Context(), "r1")), changed)
 }
 
-func TestVolumeIsMeasuredOnceASecond(t *testing.T) {
+func TestBurstWithinASecondDoesNotPassTheReserve(t *testing.T) {
+	const free = 104 << 20
+	r := newRig(t, func(r *rig) {
+		r.cfg.space = func(string) (room, error) { // what is accepted takes room at once
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.room.free -= 1 << 20
+			return r.room, nil
+		}
+	})
+	r.setRoom(room{free: free})
+	for i := range 64 {
+		_, err := r.Accept(t.Context(), event(access.EventID(fmt.Sprint(i))))
+		if errors.Is(err, ErrFull) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r.room.free < reserveFixed-2<<20 {
+		t.Errorf("%s are left, want the reserve of 64 MiB", size(r.room.free))
+	}
+}
+
+func TestNothingIsWrittenWhereBadgerWouldBeKilled(t *testing.T) {
+	r := newRig(t)
+	r.accept(event("let in"))
+	r.mu.Lock()
+	r.room = room{free: 18 << 20, used: 2 << 20} // 16 + 2 sharp; no second has passed
+	r.mu.Unlock()
+	if _, err := r.Accept(t.Context(), event("e1")); !errors.Is(err, ErrFull) {
+		t.Errorf("accept: got %v, want ErrFull", err)
+	}
+	err := r.Concern(t.Context(), "let in", nil, "ignored")
+	for _, part := range []string{r.cfg.Path, "18.0 MiB free", "nothing is written below 18.0 MiB", "free space or enlarge"} {
+		if !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), part) {
+			t.Errorf("concern: got %v, want ErrFull with %q in it", err, part)
+		}
+	}
+	r.setRoom(room{free: 1 << 40})
+	r.concern("let in", "ignored")
+	r.accept(event("e1"))
+}
+
+func TestWhoOnlyAsksMeasuresTheVolumeOnceASecond(t *testing.T) {
 	r := newRig(t)
 	r.accept(event("e1"))
 	r.mu.Lock()
