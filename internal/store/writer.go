@@ -185,7 +185,7 @@ func (s *Store) sync(c changes) error {
 		return nil
 	}
 	if err := s.db.Commit(c); err != nil {
-		return fmt.Errorf("committing: %v", err) // %v: Badger's errors are not our contract
+		return fmt.Errorf("committing: %s", oneLine(err.Error())) // Badger's errors are not our contract
 	}
 	return nil
 }

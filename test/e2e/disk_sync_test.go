@@ -14,7 +14,8 @@ func TestTortureASyncEndsBetweenAnEventAndIts202(t *testing.T) {
 	t.Parallel()
 	w := startWorld(t, with("webhook.insecure_http", "true"), without("webhook.tls_cert"), without("webhook.tls_key"))
 	w.trace("-o", w.path("strace"), "-s", "16", "-e", "trace=read,write,msync")
-	flood := w.flood("SYNC", 16, 512) // together less than the log holds, so that it stays where it is
+	const senders = 16
+	flood := w.flood("SYNC", senders, 512) // together less than the log holds, so that it stays where it is
 	flood.moves(rounds(300, 3000), 0)
 	log := w.mapped(".mem")
 	accepted := flood.stop()
@@ -26,13 +27,17 @@ func TestTortureASyncEndsBetweenAnEventAndIts202(t *testing.T) {
 		if !answers {
 			continue
 		}
+		came, seen := calls.arrived[descriptor]
+		if !seen {
+			continue // the event came before strace had all threads in hand
+		}
 		answered++
-		if came := calls.arrived[descriptor]; came == 0 || calls.synced < came {
+		if calls.synced < came {
 			t.Errorf("line %d answers 202; the event came in line %d, the last sync that is over began in line %d", n, came, calls.synced)
 		}
 	}
-	if answered < len(accepted) {
-		t.Errorf("strace saw %d answers, want %d", answered, len(accepted))
+	if answered < len(accepted)-senders {
+		t.Errorf("strace saw %d events and answers, want %d", answered, len(accepted))
 	}
 	t.Logf("%d answers", answered)
 }
