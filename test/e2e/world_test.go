@@ -33,7 +33,7 @@ const (
 // kim is on call for Payments API by a schedule, lee stands behind kim at level 2; sam is on call for
 // Search API. dana is on call for nothing. The role payments-admin notifies and approves by Payments API.
 type world struct {
-	t        *testing.T
+	t        testing.TB
 	dir      string
 	teleport *teleporttest.Server
 	pd       *pagerdutytest.Server
@@ -61,7 +61,7 @@ func with(key, value string) setting { return func(w *world) { w.conf[key] = val
 func without(key string) setting { return func(w *world) { delete(w.conf, key) } }
 
 // newWorld sets up both systems and a configuration; pdhook is not started.
-func newWorld(t *testing.T, settings ...setting) *world {
+func newWorld(t testing.TB, settings ...setting) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), ahead: new(atomic.Int64)}
 	w.setUpPagerDuty()
@@ -79,7 +79,7 @@ func newWorld(t *testing.T, settings ...setting) *world {
 }
 
 // startWorld is newWorld with pdhook running, its watch open, and PagerDuty's webhooks pointed at it.
-func startWorld(t *testing.T, settings ...setting) *world {
+func startWorld(t testing.TB, settings ...setting) *world {
 	t.Helper()
 	w := newWorld(t, settings...)
 	w.start()
