@@ -73,8 +73,8 @@ func TestStatusShowsTheConnectionsAndTheQueue(t *testing.T) {
 				PagerDuty: PagerDuty{Reachable: true, Account: "acme", RateLimitRemaining: new(900), LastError: "503"},
 				Webhook: Webhook{CertificateExpires: at, Subscription: Subscription{
 					ID: "PSUB", URL: "https://pdhook.example.com/webhooks/pagerduty", Active: true, MissingEventTypes: []string{}, LastLook: at}},
-				Queue:     Queue{Depth: 2, OldestSeconds: 1.5, Failing: 1},
-				Pending:   3,
+				Queue:   Queue{Depth: 2, OldestSeconds: 1.5, Failing: 1},
+				Pending: 3,
 			}
 		}
 	})
