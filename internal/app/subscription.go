@@ -10,12 +10,8 @@ import (
 	"github.com/pdhook/pdhook/internal/subscription"
 )
 
-// lost brings back what is pending: webhooks that would have done so did not come, and what they would have made
-// untrue may be remembered.
-func (a *App) lost(ctx context.Context) {
-	a.directory.Forget()
-	a.watcher.Remind(ctx, access.CauseDelivery)
-}
+// lost brings back what is pending: webhooks that would have done so did not come.
+func (a *App) lost(ctx context.Context) { a.watcher.Remind(ctx, access.CauseDelivery) }
 
 // echoed tells of the incidents that pdhook opens and resolves: each has to come back as a webhook.
 type echoed struct {
