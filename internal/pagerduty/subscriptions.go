@@ -28,6 +28,9 @@ type subscription struct {
 func (c *Client) Subscriptions(ctx context.Context) ([]access.Subscription, error) {
 	q := call{route: "GET /webhook_subscriptions", path: "/webhook_subscriptions", query: url.Values{}, optional: true}
 	listed, _, err := list[subscription](WithPriority(ctx, Background), c, q, "webhook_subscriptions")
+	if errors.Is(err, access.ErrDenied) && !forbidden(err) {
+		return nil, fmt.Errorf("listing webhook subscriptions: %v", err) // the key is refused altogether, of which Run tells
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listing webhook subscriptions: %w", err)
 	}

@@ -117,8 +117,9 @@ func TestAKeyWithoutRightsOnSubscriptionsIsNoTroubleWithPagerDuty(t *testing.T) 
 	}
 	a.ClearFaults()
 	a.Fault(pagerdutytest.Fault{Kind: pagerdutytest.Status, Route: "GET /webhook_subscriptions", Status: http.StatusUnauthorized, Bare: true})
-	if _, err := a.client.Subscriptions(t.Context()); err == nil || a.client.Status().LastError == "" {
-		t.Errorf("got %v and status %+v, want the refused key in it", err, a.client.Status())
+	_, err := a.client.Subscriptions(t.Context())
+	if err == nil || errors.Is(err, access.ErrDenied) || access.IsPermanent(err) || a.client.Status().LastError == "" {
+		t.Errorf("a refused key: got %v and status %+v, want another try, and the error in the status", err, a.client.Status())
 	}
 }
 

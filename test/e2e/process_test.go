@@ -124,7 +124,7 @@ func (p *process) find(match func(logLine) bool) []logLine {
 	return found
 }
 
-// says waits until a log line's message, error or problem contains the text, and gives the line.
+// says waits until a log line's message or error contains the text, and gives the line.
 func (p *process) says(text string) logLine {
 	p.t.Helper()
 	deadline := time.After(patience)
@@ -133,7 +133,7 @@ func (p *process) says(text string) logLine {
 		more := p.more
 		p.mu.Unlock()
 		found := p.find(func(l logLine) bool {
-			return strings.Contains(l.text("msg"), text) || strings.Contains(l.text("error"), text) || strings.Contains(l.text("problem"), text)
+			return strings.Contains(l.text("msg"), text) || strings.Contains(l.text("error"), text)
 		})
 		if len(found) > 0 {
 			return found[0]

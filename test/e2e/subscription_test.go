@@ -207,7 +207,7 @@ func TestASubscriptionOfAnotherPdhookIsLeftAloneOnceItIsKnownWhichOneDelivers(t 
 		URL: "https://staging.example.com/webhooks/pagerduty", Service: w.search.ID, Events: []string{"incident.resolved"},
 	})
 	w.start()
-	w.proc.says("lacks event types") // nobody knows yet that it is not ours
+	w.shownSubscription("the other", func(s subscriptionStatus) bool { return s.ID == foreign.ID }) // nobody knows yet that it is not ours
 	incident := w.pd.AddIncident(w.paymentsAPI.ID, pagerdutytest.IncidentOptions{Title: "Checkout is down"})
 	w.delivered("incident.triggered", incident.ID)
 	w.hangUp()
