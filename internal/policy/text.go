@@ -30,21 +30,23 @@ func Title(req access.Request) string {
 // Details is the body of a request's incidents. url is the request's page in Teleport, "" when the
 // cluster gives no public address.
 func Details(req access.Request, url string, d access.Decision, reviewFailed error) string {
-	var lines []string
-	add := func(name, value string) {
-		if value = access.OneLine(value, fieldLimit); value != "" {
-			lines = append(lines, name+": "+value)
+	ours := append(lines(fieldLimit, "Time", Time(req.Created), "Link", url, "Request ID", string(req.ID)),
+		access.OneLine(automatic(req, d, reviewFailed), 2*fieldLimit))
+	room := textLimit - len([]rune(strings.Join(ours, "\n")))
+	theirs := []string{"User", req.User, "Roles", strings.Join(req.Roles, ", "), "Resources", strings.Join(req.Resources, ", "), "Reason", req.Reason}
+	share := min(fieldLimit, room/4-len("Resources: \n")) // so that what others wrote cannot push out the decision
+	return access.Cut(strings.Join(append(lines(share, theirs...), ours...), "\n"), textLimit)
+}
+
+// lines gives a line for each pair of name and value, but for empty values; a value has at most limit characters.
+func lines(limit int, pairs ...string) []string {
+	var all []string
+	for i := 0; i < len(pairs); i += 2 {
+		if value := access.OneLine(pairs[i+1], limit); value != "" {
+			all = append(all, pairs[i]+": "+value)
 		}
 	}
-	add("User", req.User)
-	add("Roles", strings.Join(req.Roles, ", "))
-	add("Resources", strings.Join(req.Resources, ", "))
-	add("Reason", req.Reason)
-	add("Time", Time(req.Created))
-	add("Link", url)
-	add("Request ID", string(req.ID))
-	lines = append(lines, access.OneLine(automatic(req, d, reviewFailed), 2*fieldLimit))
-	return access.Cut(strings.Join(lines, "\n"), textLimit)
+	return all
 }
 
 // automatic says in one sentence what became of the automatic approval.

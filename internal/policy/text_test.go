@@ -66,6 +66,13 @@ Not approved automatically: alice@example.com is not on call for payments.`},
 	if got := Details(req, "", no, nil); utf8.RuneCountInString(got) > textLimit || !strings.HasSuffix(got, "is not on call for payments.") {
 		t.Errorf("a long reason leaves no room for the decision:\n%s", got)
 	}
+	long := strings.Repeat("long ", 1000)
+	req.User, req.Roles, req.Resources, no.Sentence = long, []string{long}, []string{long}, long
+	got := Details(req, "https://proxy.example.com/"+strings.Repeat("x", 300), no, nil)
+	last := got[strings.LastIndex(got, "\n")+1:]
+	if n := utf8.RuneCountInString(got); n > textLimit || strings.Count(got, "\n") != 7 || utf8.RuneCountInString(last) != 2*fieldLimit || !strings.HasPrefix(last, "Not approved") {
+		t.Errorf("everything long: %d characters:\n%s", n, got)
+	}
 }
 
 func TestTheDetailsTellWhatBecameOfTheAutomaticApproval(t *testing.T) {
