@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -109,14 +110,31 @@ func note(first, second, reason string) string {
 	return strings.Join(lines, "\n")
 }
 
-// proof begins the last line of the reason of pdhook's approvals.
+// proof begins the last line of the reason of pdhook's approvals, and proven is the form of all of it.
 const proof = "\npdhook: basis="
+
+var proven = regexp.MustCompile(`^Approved by pdhook: .*` + proof + `\S+ oncall=\S+ read=(\S+)$`)
+
+// provenFor is how far the facts behind pdhook's approval can lie from the review: Fresh, and what the clocks here
+// and in Teleport may differ.
+const provenFor = 5 * time.Minute
 
 // Reviewed reports whether pdhook has reviewed the request: as the user that it is now or, as the proof shows,
 // under another name, before its identity was replaced or as another replica. It reviews at most once, ever.
 func Reviewed(req access.Request, reviewer string) bool {
 	_, ours := req.ReviewBy(reviewer)
-	return ours || slices.ContainsFunc(req.Reviews, func(r access.Review) bool { return strings.Contains(r.Reason, proof) })
+	return ours || slices.ContainsFunc(req.Reviews, proves)
+}
+
+// proves reports whether a review is an approval of pdhook's. A person who quotes one adds words, or quotes one
+// whose facts were read for another request, at another time.
+func proves(r access.Review) bool {
+	found := proven.FindStringSubmatch(r.Reason)
+	if found == nil || r.State != access.Approved {
+		return false
+	}
+	read, err := time.Parse(time.RFC3339, found[1])
+	return err == nil && (r.Time.IsZero() || r.Time.Sub(read).Abs() <= provenFor)
 }
 
 // ReviewReason is the reason of pdhook's own review. Its last line makes the approval provable later: it is whole
