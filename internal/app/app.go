@@ -23,6 +23,7 @@ import (
 	"github.com/pdhook/pdhook/internal/reconcile"
 	"github.com/pdhook/pdhook/internal/rules"
 	"github.com/pdhook/pdhook/internal/store"
+	"github.com/pdhook/pdhook/internal/subscription"
 	"github.com/pdhook/pdhook/internal/teleport"
 	"github.com/pdhook/pdhook/internal/watch"
 	"github.com/pdhook/pdhook/internal/webhook"
@@ -60,6 +61,8 @@ type App struct {
 	dispatcher *webhook.Dispatcher
 	webhooks   *listen.Server
 	admin      *listen.Server
+
+	subscription *subscription.Keeper
 }
 
 // workers look at different requests side by side. They mostly wait: with few of them, a PagerDuty that hangs
@@ -122,6 +125,10 @@ func (a *App) assemble(c *config.Config) error {
 	if err != nil {
 		return err
 	}
+	a.subscription = subscription.New(subscription.Config{
+		Source: a.pagerduty, Path: c.Webhook.Path, EventTypes: webhook.EventTypes(),
+		DryRun: func() bool { return a.current.Load().Policy.DryRun }, Lost: a.lost, Log: a.log,
+	})
 	a.directory = directory.New(a.pagerduty)
 	a.book = rules.New(a.teleport, a.rulesChanged, a.log)
 	a.watcher = watch.New(watch.Config{
@@ -129,7 +136,7 @@ func (a *App) assemble(c *config.Config) error {
 	})
 	a.queue = reconcile.NewQueue(a.watcher.User, a.log)
 	a.reconciler = reconcile.New(reconcile.Config{
-		Requests: a.teleport, Presence: a.watcher, Directory: a.directory, Incidents: a.pagerduty, Links: a.store,
+		Requests: a.teleport, Presence: a.watcher, Directory: a.directory, Incidents: echoed{a.pagerduty, a.subscription.Wrote}, Links: a.store,
 		Replica: a.store.Replica(), Rules: a.rules, Routes: a.book, Log: a.log,
 	})
 	a.poller = oncall.New(a.store, background{a.pagerduty}, a.pollInterval, a.polled, a.log)
@@ -171,7 +178,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.log.Info("pdhook is starting", "version", a.version, "webhooks", a.webhooks.Addr().String(),
 		"admin", a.admin.Addr().String(), "teleport", a.current.Load().Teleport.Addr)
 	err := runInOrder(ctx,
-		stage{a.stopTaking, readiness{a.handler.Ready, a.log}.Run, a.watcher.Run, a.book.Run, a.dispatcher.Run, a.poller.Run, a.secrets.Run},
+		stage{a.stopTaking, readiness{a.handler.Ready, a.log}.Run, a.watcher.Run, a.book.Run, a.dispatcher.Run, a.poller.Run, a.secrets.Run, a.subscription.Run},
 		stage{a.runQueue},
 		stage{a.webhooks.Run, a.admin.Run, a.teleport.Run, a.pagerduty.Run},
 		stage{a.store.Run},
@@ -205,6 +212,7 @@ func (a *App) rulesChanged(ctx context.Context) { a.watcher.Remind(ctx, access.C
 // accepted hands a webhook event on, after dropping what it may have made untrue.
 func (a *App) accepted(e access.Event) {
 	a.directory.Forget()
+	a.subscription.Accepted(e)
 	a.dispatcher.Accepted(e)
 }
 
@@ -215,7 +223,10 @@ func (a *App) polled(id access.RequestID, cause string) {
 }
 
 // recovered brings back what waits for PagerDuty, now that a trouble with it is over.
-func (a *App) recovered(ctx context.Context) { a.watcher.Remind(ctx, access.CauseRecovered) }
+func (a *App) recovered(ctx context.Context) {
+	a.watcher.Remind(ctx, access.CauseRecovered)
+	a.subscription.Look()
+}
 
 // openRequests gives the requests with unfinished links.
 func (a *App) openRequests(ctx context.Context) ([]access.RequestID, error) {

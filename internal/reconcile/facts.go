@@ -90,11 +90,11 @@ func (p *pass) readFacts(ctx context.Context, since time.Time) {
 	f := &p.facts
 	f.User, f.OnCalls, f.Incidents = access.Fact[access.User]{}, access.Fact[access.OnCalls]{}, access.Fact[[]policy.IncidentFact]{}
 	f.Services, f.Schedules = nil, nil
-	for _, ref := range p.rules.ServiceRefs(p.work.Request) {
-		f.Services = append(f.Services, policy.NamedService{Ref: ref})
+	for n, ref := range p.rules.ServiceRefs(p.work.Request) {
+		f.Services = append(f.Services, policy.NamedService{Ref: ref, Fact: access.Fact[access.Service]{Err: tooMany(n)}})
 	}
-	for _, ref := range p.rules.ScheduleRefs(p.work.Request) {
-		f.Schedules = append(f.Schedules, policy.NamedSchedule{Ref: ref})
+	for n, ref := range p.rules.ScheduleRefs(p.work.Request) {
+		f.Schedules = append(f.Schedules, policy.NamedSchedule{Ref: ref, Fact: access.Fact[access.Duty]{Err: tooMany(len(f.Services) + n)}})
 	}
 	until := p.work.Request.Expires
 	// A remembered ID spares a question's time: what it brings counts only if the confirming answer, asked for at
@@ -107,10 +107,10 @@ func (p *pass) readFacts(ctx context.Context, since time.Time) {
 	if email := p.rules.Email(p.work.Request); email != "" {
 		wg.Go(func() { f.User = p.Directory.User(ctx, email, since) })
 	}
-	for i := range f.Services {
+	for i := range min(len(f.Services), policy.MostNamed) {
 		wg.Go(func() { f.Services[i].Fact = p.Directory.Service(ctx, f.Services[i].Ref, since) })
 	}
-	for i := range f.Schedules {
+	for i := range max(0, min(len(f.Schedules), policy.MostNamed-len(f.Services))) {
 		wg.Go(func() { f.Schedules[i].Fact = p.Directory.Schedule(ctx, f.Schedules[i].Ref, until, since) })
 	}
 	wg.Wait()
@@ -127,6 +127,15 @@ func (p *pass) readFacts(ctx context.Context, since time.Time) {
 	if services := policy.IncidentsWanted(p.rules, *f); len(services) > 0 {
 		f.Incidents = p.openIncidents(ctx, services, since)
 	}
+}
+
+// tooMany is why the name at position n of all that a request names is not looked up; nil when it is.
+func tooMany(n int) error {
+	if n < policy.MostNamed {
+		return nil
+	}
+	return &access.Failure{Class: access.Permanent,
+		Err: fmt.Errorf("of all the services and schedules that the request names, the first %d are looked up", policy.MostNamed)}
 }
 
 // openIncidents reads the open incidents on services, and which of them are pdhook's own notifications.

@@ -84,7 +84,7 @@ func (q *Queue) urgent(id access.RequestID) bool {
 // passing reports whether a cause is only time passing.
 func passing(cause string) bool {
 	switch cause {
-	case access.CauseTimer, access.CauseRetry, access.CauseReconnect, access.CauseReload, access.CauseRecovered, access.CauseRules:
+	case access.CauseTimer, access.CauseRetry, access.CauseReconnect, access.CauseReload, access.CauseRecovered, access.CauseRules, access.CauseDelivery:
 		return true
 	}
 	return false

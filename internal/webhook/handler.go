@@ -153,6 +153,7 @@ func (h *Handler) deliver(c echo.Context) error {
 		return errNoEvent(err)
 	}
 	event.Received = time.Now().UTC()
+	event.Subscription = access.SubscriptionID(subscriptionOf(r))
 	fresh, err := h.keep(r.Context(), event)
 	if err != nil {
 		return errNotStored.because(err)

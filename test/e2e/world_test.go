@@ -181,20 +181,31 @@ func (w *world) configure() string {
 // launch starts pdhook and waits only for its ports.
 func (w *world) launch() {
 	w.t.Helper()
+	w.subscribe()
 	w.proc = launch(w.t, nil, "start", "--config", w.configure())
 	line := w.proc.says("pdhook is starting")
 	w.conf["webhook.listen"], w.conf["admin.listen"] = quote(line.text("webhooks")), quote(line.text("admin")) // for the next start
 	w.admin = "http://" + line.text("admin")
-	if w.sub.ID == "" {
-		scheme := "https://"
-		if w.conf["webhook.insecure_http"] == "true" {
-			scheme = "http://"
-		}
-		w.sub = w.pd.Subscribe(pagerdutytest.Subscription{
-			URL: scheme + line.text("webhooks") + "/webhooks/pagerduty", Secret: secret, Events: everyEvent(w.t),
-			TLS: &tls.Config{RootCAs: w.roots},
-		})
+	w.sub.URL = strings.Replace(w.sub.URL, nowhere, line.text("webhooks"), 1)
+	w.pd.ChangeSubscription(w.sub.ID, func(s *pagerdutytest.Subscription) { s.URL = w.sub.URL })
+}
+
+// nowhere is where webhooks go before pdhook has a port: PagerDuty brings them again.
+const nowhere = "127.0.0.1:1"
+
+// subscribe makes the one subscription, before pdhook looks for it.
+func (w *world) subscribe() {
+	if w.sub.ID != "" {
+		return
 	}
+	scheme := "https://"
+	if w.conf["webhook.insecure_http"] == "true" {
+		scheme = "http://"
+	}
+	w.sub = w.pd.Subscribe(pagerdutytest.Subscription{
+		URL: scheme + nowhere + "/webhooks/pagerduty", Secret: secret, Events: everyEvent(w.t),
+		TLS: &tls.Config{RootCAs: w.roots},
+	})
 }
 
 // start starts pdhook and waits until it has listed what Teleport has.
