@@ -120,7 +120,7 @@ func (a *App) assemble(c *config.Config) error {
 	a.pagerduty, err = pagerduty.New(pagerduty.Config{
 		Endpoint: c.PagerDuty.APIEndpoint, From: c.PagerDuty.UserEmail, Key: a.secrets.key,
 		Account: func() string { return a.current.Load().PagerDuty.Account },
-		Observe: metrics.PagerDuty, Recovered: a.recovered, Log: a.log,
+		Observe: metrics.PagerDuty, Recovered: a.recovered, Answering: a.answering, Log: a.log,
 	})
 	if err != nil {
 		return err
@@ -227,6 +227,9 @@ func (a *App) recovered(ctx context.Context) {
 	a.watcher.Remind(ctx, access.CauseRecovered)
 	a.subscription.Look()
 }
+
+// answering brings back what failed while PagerDuty did not answer.
+func (a *App) answering() { a.queue.RetryFailing() }
 
 // openRequests gives the requests with unfinished links.
 func (a *App) openRequests(ctx context.Context) ([]access.RequestID, error) {

@@ -19,6 +19,7 @@ func (p *pass) act(ctx context.Context) {
 		return
 	}
 	p.effects(ctx, func(a policy.Action) bool { return a.Kind == policy.SubmitReview })
+	urgentPartOver(ctx)
 	p.readIncidents(ctx)
 	p.readResolvers(ctx)
 	p.denyOnlyWhoIsRefused()

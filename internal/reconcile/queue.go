@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -111,6 +112,23 @@ func (q *Queue) Wake(id access.RequestID, cause string) {
 	q.queue.AddAfter(id, max(0, WakeEvery-q.now().Sub(t.looked)))
 }
 
+// RetryFailing brings back at once every request whose latest look failed, or that is being looked at: what it
+// failed for may be over.
+func (q *Queue) RetryFailing() {
+	var ids []access.RequestID
+	q.mu.Lock()
+	for id, t := range q.of {
+		if t.failing != "" || t.running {
+			ids = append(ids, id)
+		}
+	}
+	q.mu.Unlock()
+	slices.Sort(ids) // the oldest first: they are UUIDs that begin with the time
+	for _, id := range ids {
+		q.Add(id, access.CauseRecovered)
+	}
+}
+
 // note keeps the cause. A later pass of time does not hide a change that still waits; a look that may rest on
 // remembered answers hides nothing.
 func (q *Queue) note(id access.RequestID, cause string) ticket {
@@ -133,17 +151,14 @@ func (q *Queue) note(id access.RequestID, cause string) ticket {
 	return *t
 }
 
-// Run looks at requests with the given number of workers until the context ends. Passes that run by then
-// get grace to finish.
+// Run looks at requests with the given number of workers until the context ends. A pass whose urgent part is
+// over goes on beside them. Passes that run by then get grace to finish.
 func (q *Queue) Run(ctx context.Context, workers int, grace time.Duration, look func(ctx context.Context, id access.RequestID, cause string) (Result, error)) error {
 	passes, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	var wg sync.WaitGroup
+	c := &crew{queue: q, look: look, beside: make(chan struct{}, mostBeside)}
 	for range workers {
-		wg.Go(func() {
-			for q.one(passes, look) {
-			}
-		})
+		c.passes.Go(func() { c.work(passes) })
 	}
 	<-ctx.Done()
 	q.mu.Lock()
@@ -152,7 +167,7 @@ func (q *Queue) Run(ctx context.Context, workers int, grace time.Duration, look 
 	q.queue.ShutDown()
 	stop := time.AfterFunc(grace, cancel)
 	defer stop.Stop()
-	wg.Wait()
+	c.passes.Wait()
 	return nil
 }
 
