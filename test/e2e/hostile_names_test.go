@@ -62,6 +62,9 @@ func TestANameThatLooksLikeAnothersIsAnother(t *testing.T) {
 				w.comesOnCall(w.pd.AddUser("Dana", mail))
 			}
 		}},
+		{name: "the other carries the address as a name", user: "zoe2@example.com", setUp: func(w *world) {
+			w.comesOnCall(w.pd.AddUser("zoe2@example.com", "evil@example.com"))
+		}},
 		{name: "the other is on call and the same person is known, too", user: "kim@example.com", approve: true, setUp: func(w *world) {
 			w.pd.AddUser("Kim", cyrillic)
 			w.pd.AddUser("Kim", joined)

@@ -78,6 +78,7 @@ func TestTextByOthersIsOnlyText(t *testing.T) {
 		format string
 	}{
 		{"as it comes", poison, poison, "json"},
+		{"with bytes that are no text", poison + "\xff\xc3", poison + "\xff\xc3", "json"},
 		{"as text in the log", poison, poison, "text"},
 		{"100 kB", long, poison + strings.Repeat("x", 4096-len(poison)), "json"},
 	} {
