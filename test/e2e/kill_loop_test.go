@@ -61,6 +61,9 @@ func startKilling(t *testing.T, replicas int) *killing {
 	}
 	if replicas > 1 {
 		k.together()
+		for _, route := range []string{"POST /incidents", "POST /incidents/{id}/notes", "PUT /incidents/{id}"} { // time to meet
+			w.pd.Fault(pagerdutytest.Fault{Kind: pagerdutytest.Delay, Delay: 50 * time.Millisecond, Route: route})
+		}
 	}
 	w.pd.Around(k.trap.aroundPagerDuty)
 	w.teleport.Around(k.trap.aroundTeleport)
@@ -323,9 +326,13 @@ func (k *killing) takesEffectAlone(n int) {
 	})
 	k.settled()
 	k.pd.Fault(pagerdutytest.Fault{Kind: pagerdutytest.Hang}) // nothing takes effect before the kill
-	for _, t := range waiting {
+	asked := k.pd.CountRequests("")
+	for i, t := range waiting {
 		k.pd.Acknowledge(t.outage, k.kim.ID)
 		t.next++
+		if i == 0 { // this one has reached its request, others perhaps not
+			k.eventually("pdhook looks at the request", func() bool { return k.pd.CountRequests("") > asked })
+		}
 	}
 	k.eventually("the webhooks are taken", func() bool { return k.pd.WaitDelivered(time.Second) == nil })
 	k.proc.kill()
