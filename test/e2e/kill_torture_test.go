@@ -58,6 +58,8 @@ func TestTortureTwoReplicasOfWhichOneIsKilledDoEverythingOnce(t *testing.T) {
 	dead := k.round(points[k.random.IntN(len(points))])
 	if testing.Short() {
 		k.inherit(dead)
+	} else { // its claims run out by themselves, and the look every five minutes finds what it alone has heard
+		k.untilQuiet = 8 * time.Minute
 	}
 	k.end() // by the one that is left
 	dead.start()
