@@ -31,20 +31,21 @@ func (k *killing) end() {
 		return !slices.ContainsFunc(k.living(), func(r *world) bool { return !r.idle() })
 	})
 	for _, t := range k.tales {
-		t.ended(k.t, k, k.plots[t.plot])
+		k.toldOnce(t)
 	}
 	for _, id := range k.past {
 		if n := len(k.incidents(id)); n != 0 {
 			k.t.Errorf("%s, which was over before pdhook could hear of it, has %d incidents", id, n)
 		}
 	}
-	responders := 0
+	want := len(k.outages) + k.elsewhere
 	for _, t := range k.tales {
+		want += k.plots[t.plot].services
 		if t.outage != "" {
-			responders++
+			want++
 		}
 	}
-	if got, want := len(k.pd.Incidents()), len(k.tales)+responders+len(k.outages)+k.elsewhere; got != want {
+	if got := len(k.pd.Incidents()); got != want {
 		k.t.Errorf("got %d incidents, want %d", got, want)
 	}
 }

@@ -48,6 +48,8 @@ func startKilling(t *testing.T, replicas int) *killing {
 	t.Logf("repeat with -kill.seed=%d", seed)
 	w := newWorld(t, with("policy.require_incident", `"acknowledged"`), with("policy.on_incident_resolved", `"retrigger"`))
 	w.pd.LimitTo(1_000_000)
+	w.pd.AddService("Shipping API", w.payments.ID)
+	w.teleport.SetRole("everything", map[string][]string{"pagerduty_notify_service": {"Payments API", "Shipping API"}})
 	k := &killing{world: w, replicas: []*world{w}, untilQuiet: 2 * time.Minute,
 		plots: plots(), random: rand.New(rand.NewPCG(seed, seed)), hits: map[string]int{}}
 	for len(k.replicas) < replicas {
