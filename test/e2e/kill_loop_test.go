@@ -1,16 +1,11 @@
 package e2e
 
 import (
-	"crypto/tls"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"net/http"
-	"regexp"
 	"slices"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -24,16 +19,17 @@ var killSeed = flag.Uint64("kill.seed", 0, "seed of the tests that kill pdhook; 
 
 // killing is a world in which pdhook is killed again and again while requests and webhooks pour in.
 type killing struct {
-	*world             // the two systems, and the first pdhook
-	replicas  []*world // all pdhooks between them
-	plots     map[string]plot
-	random    *rand.Rand
-	trap      trap
-	tales     []*tale
-	past      []string // requests that were over before pdhook could hear of them
-	outages   []outage
-	elsewhere int // incidents on a service that no request names
-	hits      map[string]int
+	*world                   // the two systems, and the first pdhook
+	replicas   []*world      // all pdhooks between them
+	untilQuiet time.Duration // how long what is left may take after the last kill
+	plots      map[string]plot
+	random     *rand.Rand
+	trap       trap
+	tales      []*tale
+	past       []string // requests that were over before pdhook could hear of them
+	outages    []outage
+	elsewhere  int // incidents on a service that no request names
+	hits       map[string]int
 }
 
 // outage is an incident that has nothing to do with any request but its service.
@@ -52,7 +48,10 @@ func startKilling(t *testing.T, replicas int) *killing {
 	t.Logf("repeat with -kill.seed=%d", seed)
 	w := newWorld(t, with("policy.require_incident", `"acknowledged"`), with("policy.on_incident_resolved", `"retrigger"`))
 	w.pd.LimitTo(1_000_000)
-	k := &killing{world: w, replicas: []*world{w}, plots: plots(), random: newRandom(seed), hits: map[string]int{}}
+	w.pd.AddService("Shipping API", w.payments.ID)
+	w.teleport.SetRole("everything", map[string][]string{"pagerduty_notify_service": {"Payments API", "Shipping API"}})
+	k := &killing{world: w, replicas: []*world{w}, untilQuiet: 2 * time.Minute,
+		plots: plots(), random: rand.New(rand.NewPCG(seed, seed)), hits: map[string]int{}}
 	for len(k.replicas) < replicas {
 		k.replicas = append(k.replicas, w.beside())
 	}
@@ -61,6 +60,9 @@ func startKilling(t *testing.T, replicas int) *killing {
 	}
 	if replicas > 1 {
 		k.together()
+		for _, route := range []string{"POST /incidents", "POST /incidents/{id}/notes", "PUT /incidents/{id}"} { // time to meet
+			w.pd.Fault(pagerdutytest.Fault{Kind: pagerdutytest.Delay, Delay: 50 * time.Millisecond, Route: route})
+		}
 	}
 	w.pd.Around(k.trap.aroundPagerDuty)
 	w.teleport.Around(k.trap.aroundTeleport)
@@ -211,133 +213,7 @@ func (k *killing) repeat() {
 	_, _ = k.pd.Send(d.Subscription, d.Body) // nobody may be there to take it
 }
 
-// untilQuiet bounds what is left to do after the last kill: claims of a dead replica run out, and what it heard
-// alone is found by the look at everything every five minutes.
-const untilQuiet = 8 * time.Minute
-
-// end lives until every tale is told, and checks what is left in the world.
-func (k *killing) end() {
-	k.t.Helper()
-	k.within(untilQuiet, "every tale is told", func() bool {
-		k.live("")
-		return !slices.ContainsFunc(k.tales, func(t *tale) bool { return t.next < len(k.plots[t.plot].steps) })
-	})
-	k.within(untilQuiet, "every incident of a request is resolved", func() bool {
-		return !slices.ContainsFunc(k.pd.Incidents(), func(i pagerdutytest.Incident) bool {
-			return strings.HasPrefix(i.Key, "teleport-access-request/") && i.Status != "resolved"
-		})
-	})
-	k.within(untilQuiet, "no webhook is on its way", func() bool { return k.pd.WaitDelivered(time.Second) == nil })
-	k.within(untilQuiet, "nothing is left to do", func() bool {
-		return !slices.ContainsFunc(k.living(), func(r *world) bool { return !r.idle() })
-	})
-	for _, t := range k.tales {
-		t.ended(k.t, k, k.plots[t.plot])
-	}
-	for _, id := range k.past {
-		if n := len(k.incidents(id)); n != 0 {
-			k.t.Errorf("%s, which was over before pdhook could hear of it, has %d incidents", id, n)
-		}
-	}
-	responders := 0
-	for _, t := range k.tales {
-		if t.outage != "" {
-			responders++
-		}
-	}
-	if got, want := len(k.pd.Incidents()), len(k.tales)+responders+len(k.outages)+k.elsewhere; got != want {
-		k.t.Errorf("got %d incidents, want %d", got, want)
-	}
-}
-
+// living gives the pdhooks that run.
 func (k *killing) living() []*world {
 	return slices.DeleteFunc(slices.Clone(k.replicas), func(r *world) bool { return r.proc.over() })
-}
-
-// events counts the events of a kind about an incident.
-func (w *world) events(kind, incident string) int {
-	seen := map[string]bool{}
-	for _, d := range w.pd.Deliveries() {
-		if d.EventType == kind && d.Resource == incident {
-			seen[d.EventID] = true
-		}
-	}
-	return len(seen)
-}
-
-// forgotNothing checks that every webhook was taken in the end, and that a pdhook knows each of them: sent once
-// more, it is not new to it.
-func (k *killing) forgotNothing() {
-	k.t.Helper()
-	clients := map[*world]*http.Client{}
-	for _, r := range k.replicas {
-		clients[r] = r.asPagerDuty(&tls.Config{})
-	}
-	all := k.pd.Deliveries()
-	for _, d := range all {
-		if d.State != pagerdutytest.Delivered {
-			k.t.Errorf("event %s (%s) is %s after %d attempts: %d %s", d.EventID, d.EventType, d.State, d.Attempts, d.Status, d.Error)
-		}
-		if !slices.ContainsFunc(k.replicas, func(r *world) bool { return r.knows(clients[r], d.Body) }) {
-			k.t.Errorf("event %s (%s) was answered 202 and is not known any more", d.EventID, d.EventType)
-		}
-	}
-	k.t.Logf("%d webhooks", len(all))
-}
-
-// knows reports whether an event that is sent to this pdhook counts as one that it had before.
-func (w *world) knows(client *http.Client, body []byte) bool {
-	w.t.Helper()
-	before := w.duplicates()
-	if a, err := w.try(client, signedBy(secret, string(body))); err != nil || a.status != http.StatusAccepted {
-		w.t.Errorf("an event once more: got %d, %v; want 202", a.status, err)
-	}
-	return w.duplicates() > before
-}
-
-// duplicates counts the webhooks that this process had before.
-func (w *world) duplicates() (n int) {
-	w.t.Helper()
-	_, body := w.get("/metrics")
-	for _, found := range regexp.MustCompile(`pdhook_webhooks_total\{.*outcome="duplicate"\} (\d+)`).FindAllSubmatch(body, -1) {
-		one, err := strconv.Atoi(string(found[1]))
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		n += one
-	}
-	return n
-}
-
-// takesEffectAlone checks that webhooks that were answered 202 before a kill take effect after it without any
-// other hint: Teleport lists nothing, and nobody polls.
-func (k *killing) takesEffectAlone(n int) {
-	k.t.Helper()
-	var waiting []*tale
-	for range n {
-		k.begin(isAcknowledged)
-		waiting = append(waiting, k.tales[len(k.tales)-1])
-	}
-	k.within(time.Minute, "they have their incidents", func() bool {
-		return !slices.ContainsFunc(waiting, func(t *tale) bool { return !opened(k, t) })
-	})
-	k.settled()
-	k.pd.Fault(pagerdutytest.Fault{Kind: pagerdutytest.Hang}) // nothing takes effect before the kill
-	for _, t := range waiting {
-		k.pd.Acknowledge(t.outage, k.kim.ID)
-		t.next++
-	}
-	k.eventually("the webhooks are taken", func() bool { return k.pd.WaitDelivered(time.Second) == nil })
-	k.proc.kill()
-	k.trap.hideLists(true)
-	k.pd.ClearFaults()
-	k.launch()
-	for _, t := range waiting {
-		k.reaches(t.id, types.RequestState_APPROVED)
-	}
-	if !k.status().Teleport.LastResync.IsZero() {
-		k.t.Error("Teleport has listed requests: it was not the webhooks that did it")
-	}
-	k.trap.hideLists(false)
-	k.eventually("pdhook lists again", func() bool { return !k.status().Teleport.LastResync.IsZero() })
 }

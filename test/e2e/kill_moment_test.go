@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"cmp"
-	"math/rand/v2"
 	"strings"
 	"sync"
 	"syscall"
@@ -174,6 +173,3 @@ func (p *process) killed() bool {
 	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
 }
-
-// newRandom gives the choices that a seed makes.
-func newRandom(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, seed)) }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"testing"
 
 	"github.com/gravitational/teleport/api/types"
 
@@ -24,9 +23,10 @@ type tale struct {
 
 // plot is a kind of tale.
 type plot struct {
-	ask   func(w *world, t *tale)
-	steps []step
-	notes []string // how the notes on its one incident begin in the end
+	ask      func(w *world, t *tale)
+	steps    []step
+	services int      // that are notified
+	notes    []string // how the notes on each of its incidents begin in the end
 }
 
 // step is something that people do.
@@ -42,9 +42,10 @@ const (
 	isAcknowledged = "approved once the outage is acknowledged"
 	isExpired      = "expired"
 	isRetriggered  = "resolved early, reopened and denied"
+	isToldTwice    = "denied, with two services to notify"
 )
 
-var allPlots = []string{isDenied, isApproved, isAcknowledged, isExpired, isRetriggered}
+var allPlots = []string{isDenied, isApproved, isAcknowledged, isExpired, isRetriggered, isToldTwice}
 
 const reopenedBy = "This incident was resolved, but the access request is still pending: the incident is open again."
 
@@ -58,7 +59,7 @@ func plots() map[string]plot {
 	anytime := func(*killing, *tale) bool { return true }
 	return map[string]plot{
 		isDenied: {
-			ask: asks, steps: []step{{announced, deny}},
+			ask: asks, steps: []step{{announced, deny}}, services: 1,
 			notes: []string{reviewByKim, deniedBy + "\nReason: no"},
 		},
 		isApproved: {
@@ -66,8 +67,9 @@ func plots() map[string]plot {
 				t.id = w.teleport.CreateRequest(teleporttest.Request{User: w.dana.Email, Roles: []string{"payments-admin"},
 					Thresholds: []types.AccessReviewThreshold{{Approve: 2, Deny: 1}}})
 			},
-			steps: []step{{announced, approve(lee)}, {anytime, approve(kim)}},
-			notes: []string{"lee@example.com reviewed the request at ", reviewByKim, approvedBy + "\nReason: fine"},
+			steps:    []step{{announced, approve(lee)}, {anytime, approve(kim)}},
+			services: 1,
+			notes:    []string{"lee@example.com reviewed the request at ", reviewByKim, approvedBy + "\nReason: fine"},
 		},
 		isAcknowledged: {
 			ask: responds,
@@ -75,10 +77,11 @@ func plots() map[string]plot {
 				{func(k *killing, t *tale) bool {
 					return k.teleport.Request(t.id).GetState() == types.RequestState_APPROVED
 				}, func(*world, *tale) {}}},
-			notes: []string{bot + " reviewed the request at ", approvedBy},
+			services: 1,
+			notes:    []string{bot + " reviewed the request at ", approvedBy},
 		},
 		isExpired: {
-			ask: asks, steps: []step{{opened, func(w *world, t *tale) { w.expire(t.id) }}},
+			ask: asks, steps: []step{{opened, func(w *world, t *tale) { w.expire(t.id) }}}, services: 1,
 			notes: []string{expiredBy},
 		},
 		isRetriggered: {
@@ -89,7 +92,13 @@ func plots() map[string]plot {
 					return slices.ContainsFunc(k.notes(k.incidents(t.id)[0].ID), func(n string) bool { return strings.HasPrefix(n, reopenedBy) })
 				}, deny},
 			},
-			notes: []string{reopenedBy, reviewByKim, deniedBy + "\nReason: no"},
+			services: 1,
+			notes:    []string{reopenedBy, reviewByKim, deniedBy + "\nReason: no"},
+		},
+		isToldTwice: {
+			ask:   func(w *world, t *tale) { t.id = w.request(w.dana.Email, "everything") },
+			steps: []step{{announced, deny}}, services: 2,
+			notes: []string{reviewByKim, deniedBy + "\nReason: no"},
 		},
 	}
 }
@@ -106,48 +115,57 @@ func responds(w *world, t *tale) {
 	t.id = w.request(w.kim.Email, name)
 }
 
-// opened: the request has its incident.
-func opened(k *killing, t *tale) bool { return len(k.incidents(t.id)) > 0 }
+// opened: the request has its incidents.
+func opened(k *killing, t *tale) bool { return len(k.incidents(t.id)) >= k.plots[t.plot].services }
 
-// announced: the request has its incident, or a pdhook that is dead has left the claim that there may be one.
-// Decided then, it must have one in the end. (While pdhook lives, a request that is decided between claim and
+// announced: the request has its incidents, or a pdhook that is dead has left the claim that there may be some.
+// Decided then, it must have them in the end. (While pdhook lives, a request that is decided between claim and
 // incident may go without.)
 func announced(k *killing, t *tale) bool {
 	return opened(k, t) || k.dead() && k.teleport.PluginData(t.id)["pdhook_effect"] == "open"
 }
 
-// ended checks that the tale has its one and only end.
-func (t *tale) ended(tt *testing.T, k *killing, p plot) {
-	tt.Helper()
+// toldOnce checks that the tale has its one and only end.
+func (k *killing) toldOnce(t *tale) {
+	k.t.Helper()
+	on := map[string]int{}
 	all := append(k.incidents(t.id), k.incidents(t.id+"/2")...)
-	if len(all) != 1 {
-		tt.Errorf("%s (%s): got %d incidents, want 1", t.id, t.plot, len(all))
-		return
+	for _, incident := range all {
+		on[incident.Service]++
+		k.closed(t, incident)
 	}
-	if all[0].Status != "resolved" {
-		tt.Errorf("%s (%s): its incident is %s, want it resolved", t.id, t.plot, all[0].Status)
+	if want := k.plots[t.plot].services; len(all) != want || len(on) != want {
+		k.t.Errorf("%s (%s): got %d incidents on %d services, want one on each of %d", t.id, t.plot, len(all), len(on), want)
 	}
-	if notes := k.notes(all[0].ID); !slices.EqualFunc(notes, p.notes, strings.HasPrefix) {
-		tt.Errorf("%s (%s): got notes %q, want those that begin with %q", t.id, t.plot, notes, p.notes)
+	if t.plot == isAcknowledged {
+		k.reviewed(t)
+	}
+}
+
+// closed checks what happened to an incident of a tale.
+func (k *killing) closed(t *tale, incident pagerdutytest.Incident) {
+	k.t.Helper()
+	if incident.Status != "resolved" {
+		k.t.Errorf("%s (%s): its incident is %s, want it resolved", t.id, t.plot, incident.Status)
+	}
+	if notes, want := k.notes(incident.ID), k.plots[t.plot].notes; !slices.EqualFunc(notes, want, strings.HasPrefix) {
+		k.t.Errorf("%s (%s): got notes %q, want those that begin with %q", t.id, t.plot, notes, want)
 	}
 	wantResolved, wantReopened := 1, 0
 	if t.plot == isRetriggered {
 		wantResolved, wantReopened = 2, 1 // once by kim
 	}
-	if resolved, reopened := k.events("incident.resolved", all[0].ID), k.events("incident.reopened", all[0].ID); resolved != wantResolved || reopened != wantReopened {
-		tt.Errorf("%s (%s): its incident was resolved %d times and reopened %d times, want %d and %d",
+	if resolved, reopened := k.events("incident.resolved", incident.ID), k.events("incident.reopened", incident.ID); resolved != wantResolved || reopened != wantReopened {
+		k.t.Errorf("%s (%s): its incident was resolved %d times and reopened %d times, want %d and %d",
 			t.id, t.plot, resolved, reopened, wantResolved, wantReopened)
-	}
-	if t.plot == isAcknowledged {
-		t.reviewed(tt, k)
 	}
 }
 
 // reviewed checks that pdhook approved once, with the proof.
-func (t *tale) reviewed(tt *testing.T, k *killing) {
-	tt.Helper()
+func (k *killing) reviewed(t *tale) {
+	k.t.Helper()
 	reviews := k.teleport.Request(t.id).GetReviews()
 	if len(reviews) != 1 || reviews[0].Author != bot || !strings.Contains(reviews[0].Reason, "\npdhook: basis="+t.outage+" oncall=") {
-		tt.Errorf("%s (%s): got reviews %v, want one by pdhook that rests on %s", t.id, t.plot, reviews, t.outage)
+		k.t.Errorf("%s (%s): got reviews %v, want one by pdhook that rests on %s", t.id, t.plot, reviews, t.outage)
 	}
 }
