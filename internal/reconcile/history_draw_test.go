@@ -35,7 +35,7 @@ func drawHistory(t *rapid.T, settled bool) history {
 	h.rules.RequireIncident = pick(t, "require incident", policy.RequireNone, policy.RequireNone, policy.RequireOpen, policy.RequireAcknowledged)
 	h.rules.MaxEscalationLevel = pick(t, "max level", 0, 1)
 	h.rules.DryRun = pick(t, "dry run", slices.Concat(make([]bool, 19), []bool{true})...)
-	most := 10
+	most := 8
 	if !settled {
 		most = 16
 	}

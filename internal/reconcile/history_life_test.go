@@ -49,8 +49,8 @@ func (r *run) start(name string, store *memory) *life {
 	reconciler := New(Config{
 		Requests: teleport{w}, Presence: l, Directory: directory{w, l.answers}, Incidents: pagerduty{w},
 		Links: disk{l, links{w, store}}, Replica: name,
-		Rules: func() policy.Rules { return r.h.rules },
-		Log:   w.logger.With("replica", name),
+		Rules: func() policy.Rules { return r.h.rules }, Routes: l,
+		Log: w.logger.With("replica", name),
 	})
 	ctx, stop := context.WithCancel(r.over)
 	l.stop = stop
@@ -169,6 +169,8 @@ func (l *life) hear(h hint) {
 		l.accept(h.event)
 	case "poll":
 		l.poll(h.user)
+	case "rules":
+		l.resync(access.CauseRules)
 	}
 }
 
@@ -317,6 +319,13 @@ func (l *life) User(id access.RequestID) string {
 	l.run.w.mu.Lock()
 	defer l.run.w.mu.Unlock()
 	return l.seen[id].user
+}
+
+// Services makes it the Routes of its reconciler, which rules decide.
+func (l *life) Services(access.Request) []string {
+	l.run.w.mu.Lock()
+	defer l.run.w.mu.Unlock()
+	return l.run.named
 }
 
 // disk is the store of a process: nothing is written once that is dead.

@@ -20,6 +20,7 @@ type run struct {
 	w    *world
 	calm bool
 
+	named    []string // the services that an Access Monitoring Rule names for every request
 	made     map[access.RequestID]bool
 	living   []*life // by replica; a dead one until its heir starts
 	news     [2]news // of the step at hand

@@ -18,13 +18,14 @@ type safety struct {
 	wrong []string
 
 	past      []moment
-	read      map[caller]time.Time                   // when Teleport last showed a process a request
-	touched   map[access.IncidentID]bool             // by people
-	survivors map[access.IncidentID]access.RequestID // others' incidents, into which one of the request was merged
-	moved     map[access.IncidentID]time.Time        // to another service
-	reopened  map[access.IncidentID]int              // by pdhook
+	read      map[caller]time.Time                     // when Teleport last showed a process a request
+	touched   map[access.IncidentID]bool               // by people
+	survivors map[access.IncidentID][]access.RequestID // others' incidents, into which some of the requests were merged
+	moved     map[access.IncidentID]time.Time          // to another service
+	reopened  map[access.IncidentID]int                // by pdhook
 	lastWrite time.Time
 	emptied   bool // a store was lost
+	ruled     bool // a rule named services
 }
 
 // moment is what held from then on.
@@ -38,7 +39,7 @@ type moment struct {
 
 func newSafety(w *world, h history) *safety {
 	s := &safety{w: w, h: h, read: map[caller]time.Time{}, touched: map[access.IncidentID]bool{}, reopened: map[access.IncidentID]int{},
-		survivors: map[access.IncidentID]access.RequestID{}, moved: map[access.IncidentID]time.Time{}}
+		survivors: map[access.IncidentID][]access.RequestID{}, moved: map[access.IncidentID]time.Time{}}
 	s.keepMoment()
 	return s
 }
@@ -115,6 +116,9 @@ func (s *safety) checkNotes(id access.RequestID, incident access.IncidentID) {
 	s.checkOwn(id, "noted", incident)
 	notes := s.w.notes[incident]
 	last := notes[len(notes)-1].Content
+	if len(s.survivors[incident]) > 1 {
+		return // several requests tell it the same
+	}
 	for _, n := range notes[:len(notes)-1] {
 		for _, once := range []string{"Access request has been", "This incident "} {
 			if n.Content == last || strings.HasPrefix(n.Content, once) && strings.HasPrefix(last, once) {
@@ -131,7 +135,7 @@ func (s *safety) checkOwn(id access.RequestID, what string, incident access.Inci
 		s.fault("%s %s the unknown incident %s", id, what, incident)
 		return
 	}
-	if of, ours := access.RequestOfKey(i.Key); (!ours || of != id || i.TriggeredBy != bot) && (what != "noted" || s.survivors[incident] != id) {
+	if of, ours := access.RequestOfKey(i.Key); (!ours || of != id || i.TriggeredBy != bot) && (what != "noted" || !slices.Contains(s.survivors[incident], id)) {
 		s.fault("%s %s %s, which is another's: key %q, triggered by %s", id, what, incident, i.Key, i.TriggeredBy)
 	}
 }
@@ -227,7 +231,7 @@ func (s *safety) settled(living []*life) {
 // checkPending: what is pending has its incidents, and is reviewed where its requester qualifies.
 func (s *safety) checkPending(req access.Request, a wish) {
 	for _, service := range s.w.services {
-		if !slices.Contains(a.notify, service.Name) || s.w.refuse[service.ID] != nil {
+		if s.ruled || !slices.Contains(a.notify, service.Name) || s.w.refuse[service.ID] != nil {
 			continue
 		}
 		has := slices.ContainsFunc(s.w.incidents, func(i access.Incident) bool {
@@ -239,7 +243,7 @@ func (s *safety) checkPending(req access.Request, a wish) {
 	}
 	_, reviewed := req.ReviewBy(pdhook)
 	no := slices.ContainsFunc(req.Reviews, func(r access.Review) bool { return r.State == access.Denied })
-	if !reviewed && !no && s.qualified(req, 0) {
+	if !reviewed && !no && !s.w.denied && s.qualified(req, 0) {
 		s.fault("%s is held up: %s qualifies and is not approved", req.ID, req.User)
 	}
 }
