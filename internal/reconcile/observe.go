@@ -52,13 +52,17 @@ func (p *pass) observe(ctx context.Context) (concerned bool, err error) {
 }
 
 // comeBack starts anew for a request that pdhook ended as expired, but that is pending all the same: a list that
-// lagged behind had lost it. Its incident was resolved and tells nobody any more.
+// lagged behind had lost it. Its incident was resolved and tells nobody any more. One that this replica has not
+// ended itself may be the new one, which another has opened by now.
 func (p *pass) comeBack() {
-	ended := p.work.Link.State == access.Expired || access.State(p.ledger.raw[keyResolution]) == access.Expired
-	if p.work.Request.State != access.Pending || !ended {
+	if p.work.Request.State != access.Pending {
 		return
 	}
+	here, anywhere := p.work.Link.State == access.Expired, access.State(p.ledger.raw[keyResolution]) == access.Expired
 	for i, incident := range p.work.Link.Incidents {
+		if !anywhere && (!here || incident.ID != "" && !slices.Contains(p.known, incident.ID)) {
+			continue
+		}
 		p.left = append(p.left, incident.ID)
 		p.work.Link.Incidents[i] = access.LinkedIncident{Ref: incident.Ref, Service: incident.Service, ServiceName: incident.ServiceName}
 	}
@@ -79,6 +83,9 @@ func (p *pass) recall(ctx context.Context) {
 		p.warnOnce("reading the store", err)
 	}
 	link.Request = p.id
+	for _, incident := range link.Incidents {
+		p.known = append(p.known, incident.ID)
+	}
 	p.work.Link = link
 }
 

@@ -147,6 +147,25 @@ func TestARequestThatComesBackAfterAnUnclearEndGetsAnIncident(t *testing.T) {
 	})
 }
 
+func TestARequestThatComesBackToAnotherReplicaIsToldOnce(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.threshold = 2
+		w.bob(access.Approved, "fine")
+		a, b := w.replica("a"), w.replica("b")
+		w.settle(a, nil)
+		kept := w.requests[request]
+		w.expire()
+		w.settle(a, nil)
+		w.requests[request] = kept
+		delete(w.gone, request)
+		w.settle(b, nil)
+		w.settle(a, nil)
+		if len(w.incidents) != 2 || len(w.notes["Q2"]) != 1 {
+			t.Errorf("want one note on the new incident:\n%s", w.end())
+		}
+	})
+}
+
 func TestARequestThatComesBackBesideAStrangersIncidentGetsItsOwn(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.replica("a")
