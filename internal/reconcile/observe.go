@@ -63,8 +63,11 @@ func (p *pass) comeBack() {
 		if !anywhere && (!here || incident.ID != "" && !slices.Contains(p.known, incident.ID)) {
 			continue
 		}
-		p.left = append(p.left, incident.ID)
-		p.work.Link.Incidents[i] = access.LinkedIncident{Ref: incident.Ref, Service: incident.Service, ServiceName: incident.ServiceName}
+		left := incident.Left
+		if incident.ID != "" {
+			left = append(slices.Clone(left), incident.ID)
+		}
+		p.work.Link.Incidents[i] = access.LinkedIncident{Ref: incident.Ref, Service: incident.Service, ServiceName: incident.ServiceName, Left: left}
 	}
 }
 
@@ -242,7 +245,7 @@ func (p *pass) readIncident(ctx context.Context, linked *access.LinkedIncident) 
 // disown forgets an incident that plugin data names, but that pdhook did not open.
 func (p *pass) disown(linked *access.LinkedIncident, why string) {
 	p.log.Warn("Plugin data names an incident that is not pdhook's; leaving it alone", "pd_incident_id", linked.ID, "why", why)
-	*linked = access.LinkedIncident{Ref: linked.Ref, Service: linked.Service}
+	*linked = access.LinkedIncident{Ref: linked.Ref, Service: linked.Service, Left: linked.Left}
 }
 
 // owned is the own test of spec §5, which needs to know who pdhook is in PagerDuty.

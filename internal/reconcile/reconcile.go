@@ -154,7 +154,6 @@ type pass struct {
 	undecided bool                // another look may approve: nobody is denied before it
 	announced []access.IncidentID // that the claim says may be reopened
 	again     bool                // the request was read again since the claim
-	left      []access.IncidentID // ended as expired, before the request came back
 }
 
 // Reconcile looks at one request. An error means that something is still to be done; access.NotBefore and
