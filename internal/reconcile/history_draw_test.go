@@ -116,6 +116,9 @@ func drawOutage(t *rapid.T) outage {
 // once spares the incident, the second look that approves.
 func (h *history) settle(s *step) {
 	s.before, s.stands = "", troubled+untilDone
+	if s.fact.kind == unseen { // what lists do not show is ended, and begun anew
+		s.fact.kind = made
+	}
 	if s.fact.kind == gone {
 		for i := range s.heirs {
 			s.heirs[i].empty = false

@@ -169,6 +169,8 @@ func (l *life) hear(h hint) {
 		l.accept(h.event)
 	case "poll":
 		l.poll(h.user)
+	case "list":
+		l.resync(access.CauseReconnect)
 	case "rules":
 		l.resync(access.CauseRules)
 	}
@@ -192,7 +194,7 @@ func (l *life) see(id access.RequestID, cause string) {
 func (l *life) sight(id access.RequestID) bool {
 	before := l.seen[id]
 	now := sighting{user: before.user, state: before.state, reviews: before.reviews, gone: true}
-	if req, there := l.run.w.requests[id]; there {
+	if req := l.run.w.requests[id]; l.run.shown(id) {
 		now = sighting{user: req.User, state: req.State, reviews: len(req.Reviews)}
 	}
 	l.seen[id] = now
@@ -217,8 +219,7 @@ func (l *life) resync(cause string) {
 	if !l.run.away("Teleport") {
 		for id := range l.run.made {
 			_, known := l.seen[id]
-			_, there := w.requests[id]
-			if (known || there || ids[id] != "") && l.sight(id) {
+			if (known || l.run.shown(id) || ids[id] != "") && l.sight(id) {
 				ids[id] = cause
 			}
 		}

@@ -24,8 +24,9 @@ type safety struct {
 	moved     map[access.IncidentID]time.Time          // to another service
 	reopened  map[access.IncidentID]int                // by pdhook
 	lastWrite time.Time
-	emptied   bool // a store was lost
-	ruled     bool // a rule named services
+	lags      map[access.RequestID]int // how often Teleport did not show a request that it has
+	emptied   bool                     // a store was lost
+	ruled     bool                     // a rule named services
 }
 
 // moment is what held from then on.
@@ -38,7 +39,7 @@ type moment struct {
 }
 
 func newSafety(w *world, h history) *safety {
-	s := &safety{w: w, h: h, read: map[caller]time.Time{}, touched: map[access.IncidentID]bool{}, reopened: map[access.IncidentID]int{},
+	s := &safety{w: w, h: h, read: map[caller]time.Time{}, lags: map[access.RequestID]int{}, touched: map[access.IncidentID]bool{}, reopened: map[access.IncidentID]int{},
 		survivors: map[access.IncidentID][]access.RequestID{}, moved: map[access.IncidentID]time.Time{}}
 	s.keepMoment()
 	return s
@@ -92,9 +93,9 @@ func (s *safety) check(c caller, name, write string) {
 // checkIncident: at most one incident for each request and service, and no second one but in the place of one that
 // PagerDuty does not reopen.
 func (s *safety) checkIncident(id access.RequestID, incident access.Incident) {
-	most := 1
+	most := 1 + s.lags[id] // the one before was ended
 	if s.h.noReopen && s.h.rules.OnIncidentResolved == policy.ResolvedRetrigger {
-		most = 2
+		most *= 2
 	}
 	n := 0
 	for _, i := range s.w.incidents {
@@ -148,7 +149,7 @@ func (s *safety) checkStatus(id access.RequestID, verb string, incident access.I
 	}
 	pending := s.w.requests[id].State == access.Pending
 	switch {
-	case verb == "resolve" && pending:
+	case verb == "resolve" && pending && s.lags[id] == 0:
 		s.fault("%s is pending, and its incident %s was resolved", id, incident)
 	case verb == "reopen":
 		if s.reopened[incident]++; s.reopened[incident] > 1 {
