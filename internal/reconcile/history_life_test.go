@@ -136,7 +136,7 @@ func (r *run) born(dead *life, h heir) *life {
 // die kills the process, as kill -9 does. It is called with the world locked.
 func (l *life) die() {
 	if !l.dead {
-		l.dead = true
+		l.dead, l.run.killed = true, true
 		close(l.died)
 	}
 }

@@ -26,6 +26,7 @@ type safety struct {
 	lastWrite time.Time
 	lags      map[access.RequestID]int // how often Teleport did not show a request that it has
 	emptied   bool                     // a store was lost
+	killed    bool                     // a process was
 	ruled     bool                     // a rule named services
 }
 
@@ -232,11 +233,15 @@ func (s *safety) settled(living []*life) {
 // checkPending: what is pending has its incidents, and is reviewed where its requester qualifies.
 func (s *safety) checkPending(req access.Request, a wish) {
 	for _, service := range s.w.services {
-		if s.ruled || !slices.Contains(a.notify, service.Name) || s.w.refuse[service.ID] != nil {
+		if s.ruled || s.killed && s.lags[req.ID] > 0 { // who ended it as expired may have died before that was recorded
+			continue
+		}
+		if !slices.Contains(a.notify, service.Name) || s.w.refuse[service.ID] != nil {
 			continue
 		}
 		has := slices.ContainsFunc(s.w.incidents, func(i access.Incident) bool {
-			return s.opened(i, req.ID, service.ID) && (i.Open() || s.touched[i.ID])
+			movedHere := i.Service == service.ID && s.opened(i, req.ID, s.w.opened[i.ID].Service)
+			return i.Open() && movedHere || s.opened(i, req.ID, service.ID) && (i.Open() || s.touched[i.ID])
 		})
 		if !has {
 			s.fault("%s is pending without an incident on %s", req.ID, service.Name)
