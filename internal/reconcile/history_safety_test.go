@@ -118,8 +118,8 @@ func (s *safety) checkNotes(id access.RequestID, incident access.IncidentID) {
 	s.checkOwn(id, "noted", incident)
 	notes := s.w.notes[incident]
 	last := notes[len(notes)-1].Content
-	if len(s.survivors[incident]) > 1 {
-		return // several requests tell it the same
+	if len(s.survivors[incident]) > 1 || s.lags[id] > 0 && s.touched[incident] {
+		return // several requests tell it the same; or one that came back found what it could not resolve when it left
 	}
 	for _, n := range notes[:len(notes)-1] {
 		for _, once := range []string{"Access request has been", "This incident "} {
