@@ -52,6 +52,9 @@ type LinkedIncident struct {
 	Noted      bool `json:"noted,omitempty"`       // decision note written
 	Ended      bool `json:"ended,omitempty"`       // resolved, or left to others for good
 
+	// Left are incidents that were ended as expired before the request came back: they stand for it no more.
+	Left []IncidentID `json:"left,omitempty"`
+
 	// Seen by this replica only; not part of what replicas share.
 	Verified       bool           `json:"verified,omitempty"` // passed the own test, or was opened by this replica
 	Status         IncidentStatus `json:"status,omitempty"`

@@ -35,7 +35,7 @@ func drawHistory(t *rapid.T, settled bool) history {
 	h.rules.RequireIncident = pick(t, "require incident", policy.RequireNone, policy.RequireNone, policy.RequireOpen, policy.RequireAcknowledged)
 	h.rules.MaxEscalationLevel = pick(t, "max level", 0, 1)
 	h.rules.DryRun = pick(t, "dry run", slices.Concat(make([]bool, 19), []bool{true})...)
-	most := 10
+	most := 8
 	if !settled {
 		most = 16
 	}
@@ -116,6 +116,9 @@ func drawOutage(t *rapid.T) outage {
 // once spares the incident, the second look that approves.
 func (h *history) settle(s *step) {
 	s.before, s.stands = "", troubled+untilDone
+	if s.fact.kind == unseen { // what lists do not show is ended, and begun anew
+		s.fact.kind = made
+	}
 	if s.fact.kind == gone {
 		for i := range s.heirs {
 			s.heirs[i].empty = false

@@ -34,12 +34,15 @@ const (
 	disabled     kind = "the service is disabled, or enabled again"
 	squatted     kind = "a stranger's incident takes its key"
 	squatterGone kind = "the stranger's incident is resolved"
+	forbidden    kind = "Teleport refuses pdhook's reviews, or takes them again"
+	ruled        kind = "a rule names the service to notify, or none any more"
+	unseen       kind = "is not shown by Teleport for a while"
 )
 
 // kinds are all kinds, the likelier ones more than once.
 var kinds = []kind{made, made, made, made, madeForeign, approved, approved, approved, denied, denied, gone, gone, onCall, onCall, onCall, onCall,
 	offCall, outageOpens, outageOpens, outageAcked, outageAcked, outageEnds, ownAcked, ownResolved, ownResolved, ownTimedOut, ownMerged, ownMoved,
-	renamed, disabled, disabled, squatted, squatterGone}
+	renamed, disabled, disabled, squatted, squatterGone, forbidden, ruled, unseen}
 
 // fact is something that happens outside pdhook. What cannot happen as the world is does not.
 type fact struct {
@@ -71,7 +74,7 @@ func (f fact) policyID() access.PolicyID { return []access.PolicyID{"PPAY", "PSH
 func (f fact) String() string {
 	who, where := thePeople[f.person], f.serviceID()
 	switch f.kind {
-	case made, gone:
+	case made, gone, unseen:
 		return fmt.Sprintf("%s %s", f.id(), f.kind)
 	case approved, denied:
 		return fmt.Sprintf("%s %s by %s", f.id(), f.kind, f.reviewer())
@@ -81,7 +84,9 @@ func (f fact) String() string {
 		return fmt.Sprintf("%s %s", who, f.kind)
 	case outageOpens, outageAcked:
 		return fmt.Sprintf("%s on %s by %s", f.kind, where, who)
-	case outageEnds, renamed, disabled:
+	case forbidden:
+		return string(f.kind)
+	case outageEnds, renamed, disabled, ruled:
 		return fmt.Sprintf("%s on %s", f.kind, where)
 	}
 	return fmt.Sprintf("%s: %s on %s", f.id(), f.kind, where)
@@ -91,7 +96,7 @@ func (f fact) reviewer() string { return []string{"bob", "erin"}[f.person] }
 
 // hint is what pdhook may hear of a fact, from one of its sources.
 type hint struct {
-	source  string // "watch", "webhook" or "poll"
+	source  string // "watch", "list", "webhook", "poll" or "rules"
 	request access.RequestID
 	cause   string
 	user    string // whose duty changed
@@ -136,6 +141,24 @@ func (f fact) happen(r *run) []hint {
 		return f.reorganise(w)
 	case squatted, squatterGone:
 		return f.squat(w)
+	case unseen:
+		if !there {
+			return nil
+		}
+		r.hidden[f.id()] = time.Now().Add(time.Minute + f.later)
+		r.lags[f.id()]++
+		return []hint{{source: "list"}}
+	case forbidden:
+		w.denied = !w.denied
+		return nil
+	case ruled:
+		r.ruled = true
+		if len(r.named) > 0 {
+			r.named = nil
+		} else {
+			r.named = []string{"id:" + string(f.serviceID())}
+		}
+		return []hint{{source: "rules"}}
 	}
 	return f.own(r)
 }
@@ -266,12 +289,12 @@ func (f fact) own(r *run) []hint {
 	case ownTimedOut:
 		w.resolvedBy(own.ID, access.User{})
 	case ownMerged:
-		survivor := latest(w, isOutage(f.serviceID()))
-		if survivor == nil || r.survivors[survivor.ID] != "" {
+		survivor := latest(w, isOutage([]access.ServiceID{f.serviceID(), "SSHIP"}[f.person]))
+		if survivor == nil {
 			return nil
 		}
 		own.Status, own.MergedInto = access.Resolved, survivor.ID
-		r.survivors[survivor.ID] = f.id()
+		r.survivors[survivor.ID] = append(r.survivors[survivor.ID], f.id())
 	case ownMoved:
 		r.moved[own.ID] = time.Now()
 		own.Service = map[access.ServiceID]access.ServiceID{"SPAY": "SSHIP", "SSHIP": "SPAY"}[own.Service]

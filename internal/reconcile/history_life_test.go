@@ -49,8 +49,8 @@ func (r *run) start(name string, store *memory) *life {
 	reconciler := New(Config{
 		Requests: teleport{w}, Presence: l, Directory: directory{w, l.answers}, Incidents: pagerduty{w},
 		Links: disk{l, links{w, store}}, Replica: name,
-		Rules: func() policy.Rules { return r.h.rules },
-		Log:   w.logger.With("replica", name),
+		Rules: func() policy.Rules { return r.h.rules }, Routes: l,
+		Log: w.logger.With("replica", name),
 	})
 	ctx, stop := context.WithCancel(r.over)
 	l.stop = stop
@@ -136,7 +136,7 @@ func (r *run) born(dead *life, h heir) *life {
 // die kills the process, as kill -9 does. It is called with the world locked.
 func (l *life) die() {
 	if !l.dead {
-		l.dead = true
+		l.dead, l.run.killed = true, true
 		close(l.died)
 	}
 }
@@ -169,6 +169,10 @@ func (l *life) hear(h hint) {
 		l.accept(h.event)
 	case "poll":
 		l.poll(h.user)
+	case "list":
+		l.resync(access.CauseReconnect)
+	case "rules":
+		l.resync(access.CauseRules)
 	}
 }
 
@@ -190,7 +194,7 @@ func (l *life) see(id access.RequestID, cause string) {
 func (l *life) sight(id access.RequestID) bool {
 	before := l.seen[id]
 	now := sighting{user: before.user, state: before.state, reviews: before.reviews, gone: true}
-	if req, there := l.run.w.requests[id]; there {
+	if req := l.run.w.requests[id]; l.run.shown(id) {
 		now = sighting{user: req.User, state: req.State, reviews: len(req.Reviews)}
 	}
 	l.seen[id] = now
@@ -215,8 +219,7 @@ func (l *life) resync(cause string) {
 	if !l.run.away("Teleport") {
 		for id := range l.run.made {
 			_, known := l.seen[id]
-			_, there := w.requests[id]
-			if (known || there || ids[id] != "") && l.sight(id) {
+			if (known || l.run.shown(id) || ids[id] != "") && l.sight(id) {
 				ids[id] = cause
 			}
 		}
@@ -317,6 +320,13 @@ func (l *life) User(id access.RequestID) string {
 	l.run.w.mu.Lock()
 	defer l.run.w.mu.Unlock()
 	return l.seen[id].user
+}
+
+// Services makes it the Routes of its reconciler, which rules decide.
+func (l *life) Services(access.Request) []string {
+	l.run.w.mu.Lock()
+	defer l.run.w.mu.Unlock()
+	return l.run.named
 }
 
 // disk is the store of a process: nothing is written once that is dead.

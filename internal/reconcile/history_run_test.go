@@ -20,6 +20,8 @@ type run struct {
 	w    *world
 	calm bool
 
+	named    []string                       // the services that an Access Monitoring Rule names for every request
+	hidden   map[access.RequestID]time.Time // until when Teleport does not show a request that it has
 	made     map[access.RequestID]bool
 	living   []*life // by replica; a dead one until its heir starts
 	news     [2]news // of the step at hand
@@ -52,7 +54,7 @@ func newRun(w *world, h history, calm bool) *run {
 	clear(w.requests)
 	w.users["carol@example.com"] = access.User{ID: "UCAROL", Name: "Carol", Email: "carol@example.com"}
 	w.schedules = []access.Schedule{{ID: "SNIGHT", Name: "night"}}
-	r := &run{safety: newSafety(w, h), h: h, w: w, calm: calm, made: map[access.RequestID]bool{}, watchers: map[string]chan struct{}{}}
+	r := &run{safety: newSafety(w, h), h: h, w: w, calm: calm, made: map[access.RequestID]bool{}, hidden: map[access.RequestID]time.Time{}, watchers: map[string]chan struct{}{}}
 	w.around = r.call
 	return r
 }
@@ -237,6 +239,9 @@ func (r *run) perform(c caller, name, write string, perform func() error) error 
 	case lost:
 		return &access.Failure{Unclear: true, Err: fmt.Errorf("%s: connection lost", name)}
 	}
+	if name == "get request" && !r.shown(c.request) {
+		return fmt.Errorf("request %s: %w", c.request, access.ErrNotFound)
+	}
 	if err := perform(); err != nil {
 		return err
 	}
@@ -270,6 +275,12 @@ func (r *run) fate(c caller, name string) fault {
 	}
 	r.faults = slices.DeleteFunc(r.faults, func(f *armed) bool { return f == nil })
 	return kind
+}
+
+// shown reports whether Teleport shows a request.
+func (r *run) shown(id access.RequestID) bool {
+	_, there := r.w.requests[id]
+	return there && time.Now().After(r.hidden[id])
 }
 
 func (r *run) away(system string) bool {

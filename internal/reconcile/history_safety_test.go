@@ -18,13 +18,16 @@ type safety struct {
 	wrong []string
 
 	past      []moment
-	read      map[caller]time.Time                   // when Teleport last showed a process a request
-	touched   map[access.IncidentID]bool             // by people
-	survivors map[access.IncidentID]access.RequestID // others' incidents, into which one of the request was merged
-	moved     map[access.IncidentID]time.Time        // to another service
-	reopened  map[access.IncidentID]int              // by pdhook
+	read      map[caller]time.Time                     // when Teleport last showed a process a request
+	touched   map[access.IncidentID]bool               // by people
+	survivors map[access.IncidentID][]access.RequestID // others' incidents, into which some of the requests were merged
+	moved     map[access.IncidentID]time.Time          // to another service
+	reopened  map[access.IncidentID]int                // by pdhook
 	lastWrite time.Time
-	emptied   bool // a store was lost
+	lags      map[access.RequestID]int // how often Teleport did not show a request that it has
+	emptied   bool                     // a store was lost
+	killed    bool                     // a process was
+	ruled     bool                     // a rule named services
 }
 
 // moment is what held from then on.
@@ -37,8 +40,8 @@ type moment struct {
 }
 
 func newSafety(w *world, h history) *safety {
-	s := &safety{w: w, h: h, read: map[caller]time.Time{}, touched: map[access.IncidentID]bool{}, reopened: map[access.IncidentID]int{},
-		survivors: map[access.IncidentID]access.RequestID{}, moved: map[access.IncidentID]time.Time{}}
+	s := &safety{w: w, h: h, read: map[caller]time.Time{}, lags: map[access.RequestID]int{}, touched: map[access.IncidentID]bool{}, reopened: map[access.IncidentID]int{},
+		survivors: map[access.IncidentID][]access.RequestID{}, moved: map[access.IncidentID]time.Time{}}
 	s.keepMoment()
 	return s
 }
@@ -91,9 +94,9 @@ func (s *safety) check(c caller, name, write string) {
 // checkIncident: at most one incident for each request and service, and no second one but in the place of one that
 // PagerDuty does not reopen.
 func (s *safety) checkIncident(id access.RequestID, incident access.Incident) {
-	most := 1
+	most := 1 + s.lags[id] // the one before was ended
 	if s.h.noReopen && s.h.rules.OnIncidentResolved == policy.ResolvedRetrigger {
-		most = 2
+		most *= 2
 	}
 	n := 0
 	for _, i := range s.w.incidents {
@@ -115,6 +118,9 @@ func (s *safety) checkNotes(id access.RequestID, incident access.IncidentID) {
 	s.checkOwn(id, "noted", incident)
 	notes := s.w.notes[incident]
 	last := notes[len(notes)-1].Content
+	if len(s.survivors[incident]) > 1 || s.lags[id] > 0 && s.touched[incident] {
+		return // several requests tell it the same; or one that came back found what it could not resolve when it left
+	}
 	for _, n := range notes[:len(notes)-1] {
 		for _, once := range []string{"Access request has been", "This incident "} {
 			if n.Content == last || strings.HasPrefix(n.Content, once) && strings.HasPrefix(last, once) {
@@ -131,7 +137,7 @@ func (s *safety) checkOwn(id access.RequestID, what string, incident access.Inci
 		s.fault("%s %s the unknown incident %s", id, what, incident)
 		return
 	}
-	if of, ours := access.RequestOfKey(i.Key); (!ours || of != id || i.TriggeredBy != bot) && (what != "noted" || s.survivors[incident] != id) {
+	if of, ours := access.RequestOfKey(i.Key); (!ours || of != id || i.TriggeredBy != bot) && (what != "noted" || !slices.Contains(s.survivors[incident], id)) {
 		s.fault("%s %s %s, which is another's: key %q, triggered by %s", id, what, incident, i.Key, i.TriggeredBy)
 	}
 }
@@ -144,7 +150,7 @@ func (s *safety) checkStatus(id access.RequestID, verb string, incident access.I
 	}
 	pending := s.w.requests[id].State == access.Pending
 	switch {
-	case verb == "resolve" && pending:
+	case verb == "resolve" && pending && s.lags[id] == 0:
 		s.fault("%s is pending, and its incident %s was resolved", id, incident)
 	case verb == "reopen":
 		if s.reopened[incident]++; s.reopened[incident] > 1 {
@@ -227,11 +233,15 @@ func (s *safety) settled(living []*life) {
 // checkPending: what is pending has its incidents, and is reviewed where its requester qualifies.
 func (s *safety) checkPending(req access.Request, a wish) {
 	for _, service := range s.w.services {
+		if s.ruled || s.killed && s.lags[req.ID] > 0 { // who ended it as expired may have died before that was recorded
+			continue
+		}
 		if !slices.Contains(a.notify, service.Name) || s.w.refuse[service.ID] != nil {
 			continue
 		}
 		has := slices.ContainsFunc(s.w.incidents, func(i access.Incident) bool {
-			return s.opened(i, req.ID, service.ID) && (i.Open() || s.touched[i.ID])
+			movedHere := i.Service == service.ID && s.opened(i, req.ID, s.w.opened[i.ID].Service)
+			return i.Open() && movedHere || s.opened(i, req.ID, service.ID) && (i.Open() || s.touched[i.ID])
 		})
 		if !has {
 			s.fault("%s is pending without an incident on %s", req.ID, service.Name)
@@ -239,7 +249,7 @@ func (s *safety) checkPending(req access.Request, a wish) {
 	}
 	_, reviewed := req.ReviewBy(pdhook)
 	no := slices.ContainsFunc(req.Reviews, func(r access.Review) bool { return r.State == access.Denied })
-	if !reviewed && !no && s.qualified(req, 0) {
+	if !reviewed && !no && !s.w.denied && s.qualified(req, 0) {
 		s.fault("%s is held up: %s qualifies and is not approved", req.ID, req.User)
 	}
 }

@@ -110,7 +110,7 @@ func (p *pass) find(ctx context.Context, linked *access.LinkedIncident) (bool, e
 			return false, err
 		}
 		for _, incident := range incidents {
-			if !incident.Open() && slices.Contains(p.left, incident.ID) {
+			if !incident.Open() && slices.Contains(linked.Left, incident.ID) {
 				continue
 			}
 			owned, why, err := p.owned(ctx, incident, linked.Service)

@@ -52,15 +52,22 @@ func (p *pass) observe(ctx context.Context) (concerned bool, err error) {
 }
 
 // comeBack starts anew for a request that pdhook ended as expired, but that is pending all the same: a list that
-// lagged behind had lost it. Its incident was resolved and tells nobody any more.
+// lagged behind had lost it. Its incident was resolved and tells nobody any more. One that this replica has not
+// ended itself may be the new one, which another has opened by now.
 func (p *pass) comeBack() {
-	ended := p.work.Link.State == access.Expired || access.State(p.ledger.raw[keyResolution]) == access.Expired
-	if p.work.Request.State != access.Pending || !ended {
+	if p.work.Request.State != access.Pending {
 		return
 	}
+	here, anywhere := p.work.Link.State == access.Expired, access.State(p.ledger.raw[keyResolution]) == access.Expired
 	for i, incident := range p.work.Link.Incidents {
-		p.left = append(p.left, incident.ID)
-		p.work.Link.Incidents[i] = access.LinkedIncident{Ref: incident.Ref, Service: incident.Service, ServiceName: incident.ServiceName}
+		if !anywhere && (!here || incident.ID != "" && !slices.Contains(p.known, incident.ID)) {
+			continue
+		}
+		left := incident.Left
+		if incident.ID != "" {
+			left = append(slices.Clone(left), incident.ID)
+		}
+		p.work.Link.Incidents[i] = access.LinkedIncident{Ref: incident.Ref, Service: incident.Service, ServiceName: incident.ServiceName, Left: left}
 	}
 }
 
@@ -79,6 +86,9 @@ func (p *pass) recall(ctx context.Context) {
 		p.warnOnce("reading the store", err)
 	}
 	link.Request = p.id
+	for _, incident := range link.Incidents {
+		p.known = append(p.known, incident.ID)
+	}
 	p.work.Link = link
 }
 
@@ -238,7 +248,7 @@ func (p *pass) readIncident(ctx context.Context, linked *access.LinkedIncident) 
 // disown forgets an incident that plugin data names, but that pdhook did not open.
 func (p *pass) disown(linked *access.LinkedIncident, why string) {
 	p.log.Warn("Plugin data names an incident that is not pdhook's; leaving it alone", "pd_incident_id", linked.ID, "why", why)
-	*linked = access.LinkedIncident{Ref: linked.Ref, Service: linked.Service}
+	*linked = access.LinkedIncident{Ref: linked.Ref, Service: linked.Service, Left: linked.Left}
 }
 
 // owned is the own test of spec §5, which needs to know who pdhook is in PagerDuty.

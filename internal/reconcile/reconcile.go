@@ -136,7 +136,8 @@ type pass struct {
 	facts   policy.Facts
 	work    policy.Work
 	ledger  ledger
-	linked  bool // the store knows the request
+	linked  bool                // the store knows the request
+	known   []access.IncidentID // that the store knows of the request
 	bot     access.UserID
 	seen    map[access.IncidentID]access.Incident // read in this pass
 	errs    []error
@@ -153,7 +154,6 @@ type pass struct {
 	undecided bool                // another look may approve: nobody is denied before it
 	announced []access.IncidentID // that the claim says may be reopened
 	again     bool                // the request was read again since the claim
-	left      []access.IncidentID // ended as expired, before the request came back
 }
 
 // Reconcile looks at one request. An error means that something is still to be done; access.NotBefore and

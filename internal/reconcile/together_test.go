@@ -147,6 +147,47 @@ func TestARequestThatComesBackAfterAnUnclearEndGetsAnIncident(t *testing.T) {
 	})
 }
 
+func TestARequestThatComesBackToAnotherReplicaIsToldOnce(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.threshold = 2
+		w.bob(access.Approved, "fine")
+		a, b := w.replica("a"), w.replica("b")
+		w.settle(a, nil)
+		kept := w.requests[request]
+		w.expire()
+		w.settle(a, nil)
+		w.requests[request] = kept
+		delete(w.gone, request)
+		w.settle(b, nil)
+		w.settle(a, nil)
+		if len(w.incidents) != 2 || len(w.notes["Q2"]) != 1 {
+			t.Errorf("want one note on the new incident:\n%s", w.end())
+		}
+	})
+}
+
+func TestARequestThatComesBackGetsAnIncidentAlsoAfterAnUnclearClaim(t *testing.T) {
+	for _, heir := range []string{"a", "b"} {
+		inWorld(t, func(t *testing.T, w *world) {
+			r := w.replica("a")
+			w.settle(r, nil)
+			kept := w.requests[request]
+			w.expire()
+			w.settle(r, nil)
+			w.requests[request] = kept
+			delete(w.gone, request)
+			w.fail = func(call string, _ int) fault { return map[string]fault{"swap": severed}[call] }
+			_, _, _ = w.look(r, access.CauseChanged)
+			w.fail = nil
+			time.Sleep(claimFor)
+			w.settle(w.replica(heir), nil)
+			if len(w.incidents) != 2 || !w.incidents[1].Open() {
+				t.Errorf("want an open incident after the ended one:\n%s", w.end())
+			}
+		})
+	}
+}
+
 func TestARequestThatComesBackBesideAStrangersIncidentGetsItsOwn(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.replica("a")
