@@ -169,6 +169,7 @@ func tlsOf(c *config.Config, metrics *admin.Metrics) *listen.TLS {
 		CertFile: c.Webhook.TLSCert, KeyFile: c.Webhook.TLSKey,
 		ClientCA: c.Webhook.ClientCA, ClientNames: c.Webhook.ClientNames, ClientAuth: c.Webhook.ClientAuth,
 		Reported: func() { metrics.Webhook("", "client certificate let through") },
+		Refused:  func() { metrics.Webhook("", "client certificate refused") },
 	}
 }
 

@@ -14,11 +14,12 @@ type clients struct {
 	names    []string
 	report   bool // let everybody in and tell
 	reported func()
+	refused  func()
 	log      *quietLog
 }
 
 func newClients(t TLS, log *slog.Logger) (*clients, error) {
-	c := &clients{names: t.ClientNames, reported: t.Reported, log: newQuietLog(log)}
+	c := &clients{names: t.ClientNames, reported: t.Reported, refused: t.Refused, log: newQuietLog(log)}
 	switch t.ClientAuth {
 	case "", "require":
 	case "report":
@@ -35,21 +36,27 @@ func newClients(t TLS, log *slog.Logger) (*clients, error) {
 // configure makes config ask for a certificate under roots. The names of the roots are not sent along:
 // clients would hold back a certificate that does not fit, and "report" could not tell what is wrong.
 func (c *clients) configure(config *tls.Config, roots *x509.CertPool) {
-	config.ClientAuth = tls.RequireAnyClientCert
-	if c.report {
-		config.ClientAuth = tls.RequestClientCert
-	}
+	// Only asked for: one that is missing is refused below, and counted like every other.
+	config.ClientAuth = tls.RequestClientCert
 	// VerifyConnection is called for resumed sessions too.
 	config.VerifyConnection = func(state tls.ConnectionState) error {
 		err := c.check(state.PeerCertificates, roots)
-		if err == nil || !c.report {
-			return err
+		switch {
+		case err == nil:
+			return nil
+		case !c.report:
+			count(c.refused)
+			return err // net/http logs it
 		}
-		if c.reported != nil {
-			c.reported()
-		}
+		count(c.reported)
 		c.log.warn("client let in that client_auth = \"require\" would refuse", slog.String("error", err.Error()))
 		return nil
+	}
+}
+
+func count(counter func()) {
+	if counter != nil {
+		counter()
 	}
 }
 

@@ -23,6 +23,7 @@ type TLS struct {
 	ClientNames []string // with ClientCA: a client's common name or one of its DNS names is exactly one of these
 	ClientAuth  string   // with ClientCA: "require", or "report" to let everybody in and tell; "" is "require"
 	Reported    func()   // counts a client that "report" let in; may be nil
+	Refused     func()   // counts a client that "require" did not let in; may be nil
 }
 
 // served is one set of files as read.

@@ -177,6 +177,25 @@ func TestSlowAndHugeSendersAreCut(t *testing.T) {
 	}
 }
 
+func TestWhoeverDoesNotReadTheAnswerIsCut(t *testing.T) {
+	failed := make(chan error, 1)
+	endless := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for {
+			if _, err := w.Write(make([]byte, 64<<10)); err != nil {
+				failed <- err
+				return
+			}
+		}
+	})
+	s, _ := start(t, Config{Handler: endless}, func(s *Server) { s.http.WriteTimeout = 100 * time.Millisecond })
+	dial(t, s, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	select {
+	case <-failed:
+	case <-time.After(10 * time.Second):
+		t.Error("the answer is still being written")
+	}
+}
+
 func TestDefaultLimitsAreThoseOfTheContract(t *testing.T) {
 	s, _ := start(t, Config{}, nil)
 	got := fmt.Sprint(s.http.ReadHeaderTimeout, s.http.ReadTimeout, s.http.WriteTimeout, s.http.IdleTimeout, s.http.MaxHeaderBytes)

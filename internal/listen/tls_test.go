@@ -172,15 +172,17 @@ func TestClientCertificates(t *testing.T) {
 		{"none", nil, x509.Certificate{}, false},
 	}
 	for _, auth := range []string{"require", "report"} {
-		var reported atomic.Int64
+		var reported, refused atomic.Int64
 		names := server.files(t, serverCert)
 		names.ClientCA, names.ClientNames, names.ClientAuth = ca.file(t), []string{pagerDuty, "webhooks.eu.pagerduty.com"}, auth
 		names.Reported = func() { reported.Add(1) }
+		names.Refused = func() { refused.Add(1) }
 		s, log := start(t, Config{TLS: names}, nil)
 		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 			for _, tt := range tests {
 				t.Run(auth+" "+tls.VersionName(version)+" "+tt.name, func(t *testing.T) {
-					before := reported.Load()
+					reported.Store(0)
+					refused.Store(0)
 					client := server.client()
 					client.MaxVersion = version
 					if tt.signer != nil {
@@ -190,8 +192,11 @@ func TestClientCertificates(t *testing.T) {
 					if want := tt.fits || auth == "report"; (err == nil) != want {
 						t.Errorf("let in: got %v, want %t", err, want)
 					}
-					if got, want := reported.Load()-before, auth == "report" && !tt.fits; (got == 1) != want {
+					if got, want := reported.Load(), auth == "report" && !tt.fits; (got == 1) != want {
 						t.Errorf("reported: got %d, want %t", got, want)
+					}
+					if got, want := refused.Load(), auth == "require" && !tt.fits; (got == 1) != want {
+						t.Errorf("refused: got %d, want %t", got, want)
 					}
 				})
 			}

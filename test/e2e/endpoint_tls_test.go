@@ -74,7 +74,7 @@ func TestEveryCipherSuiteThatPagerDutySharesWithGo(t *testing.T) {
 
 func TestMutualTLS(t *testing.T) {
 	ca, stranger := newAuthority(t), newAuthority(t)
-	const let = "client certificate let through"
+	const let, refused = "client certificate let through", "client certificate refused"
 	clients := []struct {
 		name  string
 		cert  *tls.Certificate
@@ -84,6 +84,7 @@ func TestMutualTLS(t *testing.T) {
 		{"PagerDuty in Europe", ca.client(t, "webhooks.eu.pagerduty.com"), true},
 		{"another name", ca.client(t, "webhooks.pagerduty.com.example.com"), false},
 		{"another authority", stranger.client(t, "webhooks.pagerduty.com"), false},
+		{"expired", ca.expired(t, "webhooks.pagerduty.com"), false},
 		{"no certificate", nil, false},
 	}
 	start := func(t *testing.T, auth string) *world {
@@ -112,6 +113,12 @@ func TestMutualTLS(t *testing.T) {
 				t.Errorf("%s: got %d, want no connection", c.name, a.status)
 			}
 		}
+		if got := w.counted("", refused); got != "4" {
+			t.Errorf("got %s clients refused, want the 4 that are wrong", got)
+		}
+		for _, why := range []string{"not for one of client_names", "signed by unknown authority", "expired", "sent no certificate"} {
+			w.proc.says(why)
+		}
 	})
 	t.Run("report", func(t *testing.T) {
 		t.Parallel()
@@ -121,8 +128,8 @@ func TestMutualTLS(t *testing.T) {
 				t.Errorf("%s: got %d, %v; want 202", c.name, a.status, err)
 			}
 		}
-		if got := w.counted("", let); got != "3" {
-			t.Errorf("got %s clients let through, want the 3 that are wrong", got)
+		if got := w.counted("", let); got != "4" {
+			t.Errorf("got %s clients let through, want the 4 that are wrong", got)
 		}
 		w.proc.says(`client_auth = "require" would refuse`)
 	})
@@ -160,7 +167,10 @@ func newAuthority(t *testing.T) *authority {
 func (a *authority) sign(t *testing.T, template *x509.Certificate, key crypto.Signer) *x509.Certificate {
 	t.Helper()
 	template.SerialNumber = big.NewInt(time.Now().UnixNano())
-	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(24*time.Hour)
+	template.NotBefore = time.Now().Add(-time.Hour)
+	if template.NotAfter.IsZero() {
+		template.NotAfter = time.Now().Add(24 * time.Hour)
+	}
 	parent := template
 	if a.cert != nil {
 		parent = a.cert
@@ -179,8 +189,15 @@ func (a *authority) sign(t *testing.T, template *x509.Certificate, key crypto.Si
 // issue signs a certificate for 127.0.0.1 and a name.
 func (a *authority) issue(t *testing.T, key crypto.Signer, name string) tls.Certificate {
 	t.Helper()
+	return a.issueUntil(t, key, name, time.Time{})
+}
+
+// issueUntil is issue with an end; zero is a day from now.
+func (a *authority) issueUntil(t *testing.T, key crypto.Signer, name string, end time.Time) tls.Certificate {
+	t.Helper()
 	cert := a.sign(t, &x509.Certificate{
-		Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotAfter: end,
+		Subject:  pkix.Name{CommonName: name}, DNSNames: []string{name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}, key)
@@ -189,6 +206,11 @@ func (a *authority) issue(t *testing.T, key crypto.Signer, name string) tls.Cert
 
 func (a *authority) client(t *testing.T, name string) *tls.Certificate {
 	cert := a.issue(t, ecdsaKey(t), name)
+	return &cert
+}
+
+func (a *authority) expired(t *testing.T, name string) *tls.Certificate {
+	cert := a.issueUntil(t, ecdsaKey(t), name, time.Now().Add(-time.Minute))
 	return &cert
 }
 
