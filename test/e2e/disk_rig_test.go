@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -164,12 +165,19 @@ func (w *world) took(events []string) {
 // knows checks that a pdhook that has just been started knows all the events: PagerDuty brings them again.
 func (w *world) knows(events []string) {
 	w.t.Helper()
-	client := w.asPagerDuty(&tls.Config{})
-	for _, id := range events {
-		if a, err := w.try(client, signedBy(secret, event(id, "service.updated"))); err != nil || a.status != http.StatusAccepted {
-			w.t.Fatalf("repeating %s: got %d %s, %v; want 202", id, a.status, a.body, err)
-		}
+	var senders sync.WaitGroup
+	for part := range slices.Chunk(events, len(events)/16+1) {
+		senders.Go(func() {
+			client := w.asPagerDuty(&tls.Config{})
+			for _, id := range part {
+				if a, err := w.try(client, signedBy(secret, event(id, "service.updated"))); err != nil || a.status != http.StatusAccepted {
+					w.t.Errorf("repeating %s: got %d %s, %v; want 202", id, a.status, a.body, err)
+					return
+				}
+			}
+		})
 	}
+	senders.Wait()
 	if got, want := w.counted("service.updated", "duplicate"), fmt.Sprint(len(events)); got != want {
 		w.t.Errorf("%s of %s accepted events are known", got, want)
 	}
