@@ -40,6 +40,7 @@ func start(cmd *cobra.Command, path string, debug bool) error {
 	if err != nil {
 		return err
 	}
+	fitMemory(log)
 	a, err := app.New(app.Config{
 		Config:  cfg,
 		Log:     log,

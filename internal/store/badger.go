@@ -60,6 +60,9 @@ func smallOptions(path string, log badger.Logger) badger.Options {
 		// the kernel takes it back when memory is short.
 		WithCompression(options.None).
 		WithBlockCacheSize(0).
+		// Each event of 4 KiB would fill a block of its own, for which a table under way reserves three
+		// times that: four of them in a block halve the memory of a flush.
+		WithBlockSize(16 << 10).
 		// Two is the least that Badger wants. Few tables on level 0: reads stay short, and the stall
 		// at four bounds the memory and disk that unsorted tables take.
 		WithNumCompactors(2).

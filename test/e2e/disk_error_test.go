@@ -36,7 +36,7 @@ func TestTortureADiskThatFailsEndsPdhookAndLosesNothing(t *testing.T) {
 				t.Errorf("got %q, want one line with the path, the reason and the way out", told)
 			}
 			w.start()
-			w.knows(accepted)
+			w.knowsAll(accepted)
 		})
 	}
 }

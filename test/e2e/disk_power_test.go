@@ -39,7 +39,7 @@ func TestTortureWhatWasAnswered202SurvivesAPowerCut(t *testing.T) {
 
 // cutPower has pdhook accept events until the power is cut, and tells how many of them are lost. With lying,
 // syncs report success and do nothing.
-func cutPower(t *testing.T, lying bool) (accepted, lost int) {
+func cutPower(t testing.TB, lying bool) (accepted, lost int) {
 	w := newWorld(t)
 	images := w.mount("images", "-t", "tmpfs", "-o", "size=1g", "pdhook")
 	volume := w.mountImage("volume", w.image(images+"/disk"))

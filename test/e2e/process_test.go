@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -41,8 +42,15 @@ func (l logLine) text(key string) string {
 // launch starts pdhook with arguments. It is killed at the end of the test if it still runs.
 func launch(t testing.TB, env []string, args ...string) *process {
 	t.Helper()
+	return launchUnder(t, nil, env, args...)
+}
+
+// launchUnder is launch by a program with arguments of its own, which becomes pdhook.
+func launchUnder(t testing.TB, program, env []string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, exited: make(chan struct{}), more: make(chan struct{})}
-	p.cmd = exec.Command(binary, args...)
+	line := slices.Concat(program, []string{binary}, args)
+	p.cmd = exec.Command(line[0], line[1:]...)
 	p.cmd.Env = append(cleanEnv(), env...)
 	// A pipe of our own: exec's StderrPipe is closed by Wait, which could lose the last lines.
 	read, write, err := os.Pipe()

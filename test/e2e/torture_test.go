@@ -21,7 +21,7 @@ func rounds(short, long int) int {
 }
 
 // tool runs a program of the system and gives what it printed.
-func tool(t *testing.T, name string, args ...string) string {
+func tool(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Fatal("these tests need root")

@@ -40,6 +40,7 @@ type world struct {
 	ahead    *atomic.Int64     // nanoseconds by which PagerDuty's clock is ahead
 	conf     map[string]string // "section.key" to a TOML value
 	roots    *x509.CertPool    // trusts pdhook's webhook certificate
+	under    []string          // a program that becomes pdhook, with its arguments; usually none
 	proc     *process
 	admin    string // http://host:port
 	sub      pagerdutytest.Subscription
@@ -182,7 +183,7 @@ func (w *world) configure() string {
 func (w *world) launch() {
 	w.t.Helper()
 	w.subscribe()
-	w.proc = launch(w.t, nil, "start", "--config", w.configure())
+	w.proc = launchUnder(w.t, w.under, nil, "start", "--config", w.configure())
 	line := w.proc.says("pdhook is starting")
 	w.conf["webhook.listen"], w.conf["admin.listen"] = quote(line.text("webhooks")), quote(line.text("admin")) // for the next start
 	w.admin = "http://" + line.text("admin")
