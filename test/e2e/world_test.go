@@ -41,7 +41,8 @@ type world struct {
 	conf     map[string]string // "section.key" to a TOML value
 	roots    *x509.CertPool    // trusts pdhook's webhook certificate
 	proc     *process
-	admin    string // http://host:port
+	env      []string // of pdhook, beside the test's own
+	admin    string   // http://host:port
 	sub      pagerdutytest.Subscription
 
 	agent               pagerdutytest.User // whom pdhook writes as
@@ -181,7 +182,7 @@ func (w *world) configure() string {
 // launch starts pdhook and waits only for its ports.
 func (w *world) launch() {
 	w.t.Helper()
-	w.proc = launch(w.t, nil, "start", "--config", w.configure())
+	w.proc = launch(w.t, w.env, "start", "--config", w.configure())
 	line := w.proc.says("pdhook is starting")
 	w.conf["webhook.listen"], w.conf["admin.listen"] = quote(line.text("webhooks")), quote(line.text("admin")) // for the next start
 	w.admin = "http://" + line.text("admin")
@@ -248,14 +249,20 @@ func (w *world) get(path string) (int, []byte) {
 // eventually waits for a condition, which is looked at every few milliseconds.
 func (w *world) eventually(what string, condition func() bool) {
 	w.t.Helper()
-	deadline := time.After(patience)
+	w.within(patience, what, condition)
+}
+
+// within is eventually for what takes longer.
+func (w *world) within(limit time.Duration, what string, condition func() bool) {
+	w.t.Helper()
+	deadline := time.After(limit)
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
 	for !condition() {
 		select {
 		case <-ticker.C:
 		case <-deadline:
-			w.t.Fatalf("waited %s in vain until %s", patience, what)
+			w.t.Fatalf("waited %s in vain until %s", limit, what)
 		}
 	}
 }
