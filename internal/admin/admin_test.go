@@ -165,6 +165,9 @@ func TestMetricsHaveTheirNames(t *testing.T) {
 	m.Webhook("incident.triggered", "accepted")
 	m.PagerDuty("/incidents/{id}", 429)
 	m.PagerDuty("/oncalls", 0)
+	ends := time.Unix(1772000000, 5)
+	m.Expiry("pdhook_identity_expiry_timestamp_seconds", "End.", func() time.Time { return ends })
+	ends = ends.Add(time.Hour)
 	body := get(desk(func(c *Config) { c.Metrics = m.Handler() }), "/metrics", nil).Body.String()
 	for _, want := range []string{
 		`pdhook_webhooks_total{event_type="incident.triggered",outcome="accepted"} 1`,
@@ -172,6 +175,7 @@ func TestMetricsHaveTheirNames(t *testing.T) {
 		`pdhook_pagerduty_requests_total{code="0",route="/oncalls"} 1`,
 		`pdhook_build_info{goversion="go`,
 		`version="v1"} 1`,
+		"\npdhook_identity_expiry_timestamp_seconds 1.7720036e+09\n", // as of now
 		"go_goroutines ",
 	} {
 		if !strings.Contains(body, want) {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"runtime"
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -36,6 +37,12 @@ func NewMetrics(version string) *Metrics {
 	m.registry.MustRegister(m.webhooks, m.pagerduty, build, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// Expiry shows when something ends, which is asked for at each scrape.
+func (m *Metrics) Expiry(name, help string, expires func() time.Time) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help},
+		func() float64 { return float64(expires().Unix()) }))
 }
 
 // Webhook counts the answer to a delivery.

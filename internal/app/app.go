@@ -152,6 +152,12 @@ func (a *App) assemble(c *config.Config) error {
 	if err != nil {
 		return err
 	}
+	metrics.Expiry("pdhook_identity_expiry_timestamp_seconds", "End of the Teleport identity in use, in Unix seconds.",
+		func() time.Time { return a.teleport.Status().IdentityExpires })
+	if !c.Webhook.InsecureHTTP {
+		metrics.Expiry("pdhook_certificate_expiry_timestamp_seconds", "End of the webhook certificate in use, in Unix seconds.",
+			a.webhooks.CertificateExpires)
+	}
 	a.admin, err = listen.New(listen.Config{
 		Section: "admin", Addr: c.Admin.Listen, DrainTimeout: drainGrace, Log: a.log,
 		Handler: admin.NewHandler(admin.Config{

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/pdhook/pdhook/internal/access"
 )
 
 // TLS names the files of an HTTPS port and says which clients it takes.
@@ -29,6 +31,7 @@ type TLS struct {
 // served is one set of files as read.
 type served struct {
 	config  *tls.Config
+	issued  time.Time
 	expires time.Time
 	content [sha256.Size]byte
 }
@@ -80,7 +83,8 @@ func (f *files) reload() error {
 	if err != nil {
 		return err
 	}
-	next := &served{config: config, expires: config.Certificates[0].Leaf.NotAfter, content: content}
+	leaf := config.Certificates[0].Leaf
+	next := &served{config: config, issued: leaf.NotBefore, expires: leaf.NotAfter, content: content}
 	f.current.Store(next)
 	if old != nil {
 		f.log.Info("TLS files changed and were read again", "certificate", f.names.CertFile, "expires", next.expires)
@@ -142,7 +146,11 @@ func (f *files) watch(ctx context.Context, every time.Duration) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	reported := ""
+	var warned *served
 	for {
+		if now := f.current.Load(); now != warned && f.warn(now, time.Now()) {
+			warned = now
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -156,4 +164,15 @@ func (f *files) watch(ctx context.Context, every time.Duration) {
 			f.log.Error("TLS files cannot be used; the old ones stay in use", "error", err)
 		}
 	}
+}
+
+// warn reports whether it told that the certificate should have been renewed by now.
+func (f *files) warn(s *served, now time.Time) bool {
+	if now.Before(access.RenewalOverdue(s.issued, s.expires)) {
+		return false
+	}
+	f.log.Warn("The webhook certificate was not renewed in time: PagerDuty delivers nothing to an expired one",
+		"certificate", f.names.CertFile, "expires", s.expires, "left", s.expires.Sub(now).Round(time.Second).String(),
+		"hint", "renew it and put it there, it is read again by itself")
+	return true
 }

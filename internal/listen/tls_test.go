@@ -150,6 +150,25 @@ func TestBadPairKeepsTheOldOne(t *testing.T) {
 	}
 }
 
+func TestACertificateThatWasNotRenewedInTimeIsWarnedOfOnce(t *testing.T) {
+	const line = "was not renewed in time"
+	ca := newAuthority(t)
+	names := ca.files(t, named("fresh"))
+	s, log := start(t, Config{TLS: names}, pollFast)
+	ending := named("ending")
+	ending.NotBefore, ending.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Minute)
+	ca.writePair(t, filepath.Dir(names.CertFile), ecdsaKey(t), ending)
+	eventually(t, "a warning", func() bool { return strings.Contains(log.String(), line) })
+	if text := log.String(); strings.Index(text, "TLS files changed") > strings.Index(text, line) || !strings.Contains(text, names.CertFile) {
+		t.Errorf("want a warning of the new certificate alone, with its file:\n%s", text)
+	}
+	ca.writePair(t, filepath.Dir(names.CertFile), ecdsaKey(t), named("renewed"))
+	eventually(t, "the renewed certificate", func() bool { return serves(t, s, ca) == "renewed" })
+	if n := strings.Count(log.String(), line); n != 1 {
+		t.Errorf("warned %d times, want once:\n%s", n, log)
+	}
+}
+
 func TestClientCertificates(t *testing.T) {
 	const pagerDuty = "webhooks.pagerduty.com"
 	ca, stranger, server := newAuthority(t), newAuthority(t), newAuthority(t)

@@ -59,13 +59,19 @@ func (f *fuses) pass(route string) (probe bool, err error) {
 	}
 }
 
-// answered ends a call that PagerDuty answered, and reports whether it had not done so for a while.
+// answered ends a call that PagerDuty answered, and reports whether it had not done so for a while. Then the other
+// routes may be asked again, too: most outages end for all of them. One more failure blows their fuses again.
 func (f *fuses) answered(route string) (mended bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	it := f.of[route]
 	mended = it.blown()
 	*it = fuse{}
+	for _, other := range f.of {
+		if mended && other.blown() {
+			*other = fuse{failed: blowsAfter - 1}
+		}
+	}
 	return mended
 }
 

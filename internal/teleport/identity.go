@@ -19,11 +19,10 @@ import (
 type identity struct {
 	creds   client.Credentials
 	user    string // Teleport keeps it in the common name of the TLS certificate
+	issued  time.Time
 	expires time.Time
 	sum     [sha256.Size]byte // of the files' content
 }
-
-func (id identity) expired(now time.Time) bool { return !now.Before(id.expires) }
 
 // file is the file whose certificate expires.
 func (cfg Config) file() string {
@@ -102,6 +101,7 @@ func newIdentity(creds client.Credentials, contents ...[]byte) (identity, error)
 	return identity{
 		creds:   creds,
 		user:    leaf.Subject.CommonName,
+		issued:  leaf.NotBefore,
 		expires: leaf.NotAfter,
 		sum:     sha256.Sum256(bytes.Join(contents, []byte{0})),
 	}, nil

@@ -31,7 +31,8 @@ type keeper struct {
 	pause                        time.Duration // the last before nextDial
 	fileTrouble                  string        // what is wrong with the credentials, "" when nothing is
 	connTrouble                  string        // the same of the connection
-	said                         string        // trouble as logged last
+	saidFile, saidConn           string        // the same as logged last
+	warned                       bool          // that the identity ends soon
 }
 
 func newKeeper(c *Client) *keeper {
@@ -82,8 +83,9 @@ func (k *keeper) lost() <-chan struct{} {
 // look reads the credential files again when it is time.
 func (k *keeper) look() {
 	now := time.Now()
+	k.warn(now)
 	if !k.cfg.Refresh && !k.identity.expired(now) {
-		k.nextLook = k.identity.expires
+		k.nextLook = k.identity.nextTurn(now)
 		return
 	}
 	if now.Before(k.nextLook) {
@@ -93,6 +95,7 @@ func (k *keeper) look() {
 	if id.sum != k.identity.sum {
 		k.renew(id)
 	}
+	k.warn(now)
 	expired := k.identity.expired(now)
 	switch {
 	case expired:
@@ -110,8 +113,19 @@ func (k *keeper) look() {
 		k.nextLook = earliest(k.nextLook, now.Add(k.pace.soon))
 	}
 	if !expired {
-		k.nextLook = earliest(k.nextLook, k.identity.expires)
+		k.nextLook = earliest(k.nextLook, k.identity.nextTurn(now))
 	}
+}
+
+// warn tells once of each identity that should have been renewed by now. What has expired is trouble.
+func (k *keeper) warn(now time.Time) {
+	if k.warned || now.Before(k.identity.renewalOverdue()) || k.identity.expired(now) {
+		return
+	}
+	k.warned = true
+	k.cfg.Log.Warn("The Teleport identity was not renewed in time, it ends soon", "file", k.cfg.file(), "user", k.identity.user,
+		"expires", k.identity.expires, "left", k.identity.expires.Sub(now).Round(time.Second).String(),
+		"hint", "does tbot run, and may it write there? Without tbot: tctl auth sign")
 }
 
 // renew takes new credentials; the next dial uses them, and is due at once.
@@ -119,7 +133,7 @@ func (k *keeper) renew(id identity) {
 	k.mu.Lock()
 	k.identity = id
 	k.mu.Unlock()
-	k.nextDial, k.pause = time.Time{}, 0
+	k.nextDial, k.pause, k.warned = time.Time{}, 0, false
 	k.cfg.Log.Info("Read renewed Teleport credentials", "file", k.cfg.file(), "user", id.user, "expires", id.expires)
 }
 
@@ -227,14 +241,14 @@ func (k *keeper) tellTrouble() {
 // logTrouble logs what is wrong, and the way out, when it is not what was wrong before. Trouble with the
 // credentials' files says the way out itself.
 func (k *keeper) logTrouble() {
-	if k.lastError != k.said && k.lastError != "" && k.lastError != connecting {
-		log := k.cfg.Log
-		if k.connTrouble != "" {
-			log = log.With("hint", k.cfg.wayOut(k.connTrouble))
-		}
-		log.Error("Teleport needs attention", "error", k.lastError)
+	const needsAttention = "Teleport needs attention"
+	if k.fileTrouble != k.saidFile && k.fileTrouble != "" {
+		k.cfg.Log.Error(needsAttention, "error", k.fileTrouble)
 	}
-	k.said = k.lastError
+	if k.connTrouble != k.saidConn && k.connTrouble != "" {
+		k.cfg.Log.Error(needsAttention, "error", k.connTrouble, "hint", k.cfg.wayOut(k.connTrouble))
+	}
+	k.saidFile, k.saidConn = k.fileTrouble, k.connTrouble
 }
 
 func earliest(a, b time.Time) time.Time {

@@ -3,7 +3,21 @@ package teleport
 import (
 	"crypto/sha256"
 	"time"
+
+	"github.com/pdhook/pdhook/internal/access"
 )
+
+func (id identity) expired(now time.Time) bool { return !now.Before(id.expires) }
+
+func (id identity) renewalOverdue() time.Time { return access.RenewalOverdue(id.issued, id.expires) }
+
+// nextTurn is when something is to be said of the identity that was not true before.
+func (id identity) nextTurn(now time.Time) time.Time {
+	if at := id.renewalOverdue(); now.Before(at) {
+		return at
+	}
+	return id.expires
+}
 
 // renewal follows the credential files. It compares their content, because a watch on a file misses the
 // symlink swap by which Kubernetes renews a secret.

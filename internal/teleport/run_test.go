@@ -93,6 +93,29 @@ func TestADeadConnectionIsGivenUp(t *testing.T) {
 	b.connect(t)
 }
 
+func TestAStrandedConnectionIsReplaced(t *testing.T) {
+	b := newBench(t, teleporttest.Options{})
+	proxy, err := b.cluster.Proxy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Client = b.client(t, proxy.Addr())
+	b.pace.answer = 500 * time.Millisecond
+	b.start(t)
+	for range 2 {
+		w := b.watchInBackground(t.Context())
+		receive(t, "the watch to be ready", w.ready)
+		proxy.Strand() // nobody tells: it stays open on both sides
+		if err := receive(t, "the end of the watch", w.ended); err == nil || !strings.Contains(err.Error(), "ping") {
+			t.Errorf("got %v, want it to name the ping", err)
+		}
+		b.connect(t)
+	}
+	if got := b.logs.count("Connection to Teleport ended"); got < 2 {
+		t.Errorf("the loss was told %d times, want each time", got)
+	}
+}
+
 func TestRenewedCredentialsTakeOverWithoutAGap(t *testing.T) {
 	b := connected(t)
 	w := b.watchInBackground(t.Context())

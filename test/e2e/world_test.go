@@ -42,7 +42,8 @@ type world struct {
 	roots    *x509.CertPool    // trusts pdhook's webhook certificate
 	under    []string          // a program that becomes pdhook, with its arguments; usually none
 	proc     *process
-	admin    string // http://host:port
+	env      []string // of pdhook, beside the test's own
+	admin    string   // http://host:port
 	sub      pagerdutytest.Subscription
 
 	agent               pagerdutytest.User // whom pdhook writes as
@@ -183,7 +184,7 @@ func (w *world) configure() string {
 func (w *world) launch() {
 	w.t.Helper()
 	w.subscribe()
-	w.proc = launchUnder(w.t, w.under, nil, "start", "--config", w.configure())
+	w.proc = launchUnder(w.t, w.under, w.env, "start", "--config", w.configure())
 	line := w.proc.says("pdhook is starting")
 	w.conf["webhook.listen"], w.conf["admin.listen"] = quote(line.text("webhooks")), quote(line.text("admin")) // for the next start
 	w.admin = "http://" + line.text("admin")
@@ -263,7 +264,7 @@ func (w *world) eventually(what string, condition func() bool) {
 	w.within(patience, what, condition)
 }
 
-// within is eventually with a limit of its own.
+// within is eventually for what takes longer.
 func (w *world) within(limit time.Duration, what string, condition func() bool) {
 	w.t.Helper()
 	deadline := time.After(limit)

@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 )
 
-// Proxy is a plain TCP relay in front of a Server that can swallow everything, like a broken network.
+// Proxy is a plain TCP relay in front of a server that can swallow everything, like a broken network.
 type Proxy struct {
-	server   *Server
+	target   func() string // host:port of the server
 	listener net.Listener
 	work     sync.WaitGroup
 
@@ -17,21 +18,36 @@ type Proxy struct {
 	flow   chan struct{} // closed while bytes flow
 	paused bool
 	closed bool
-	links  map[net.Conn]context.CancelFunc // by the client's side
+	links  map[net.Conn]*link // by the client's side
+}
+
+// link is one connection through the proxy.
+type link struct {
+	cut      context.CancelFunc
+	stranded atomic.Bool // what comes is lost
 }
 
 // Proxy opens a relay to the server on a port of its own. Close of either ends it.
 func (s *Server) Proxy() (*Proxy, error) {
+	p, err := NewProxy(s.Addr)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.proxies = append(s.proxies, p)
+	return p, nil
+}
+
+// NewProxy opens a relay to any server, whose host:port is asked for at each connection. Close ends it.
+func NewProxy(target func() string) (*Proxy, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("opening proxy: %w", err)
 	}
-	p := &Proxy{server: s, listener: listener, flow: make(chan struct{}), links: make(map[net.Conn]context.CancelFunc)}
+	p := &Proxy{target: target, listener: listener, flow: make(chan struct{}), links: make(map[net.Conn]*link)}
 	close(p.flow)
 	p.work.Go(p.accept)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.proxies = append(s.proxies, p)
 	return p, nil
 }
 
@@ -58,6 +74,16 @@ func (p *Proxy) Resume() {
 	}
 }
 
+// Strand lets the connections of now never carry another byte, although they stay open, as when a firewall has
+// forgotten them: what is sent is lost. New connections are served.
+func (p *Proxy) Strand() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.links {
+		l.stranded.Store(true)
+	}
+}
+
 // Cut closes all connections; new ones are served.
 func (p *Proxy) Cut() {
 	p.mu.Lock()
@@ -66,8 +92,8 @@ func (p *Proxy) Cut() {
 }
 
 func (p *Proxy) cut() {
-	for _, cancel := range p.links {
-		cancel()
+	for _, l := range p.links {
+		l.cut()
 	}
 }
 
@@ -96,33 +122,46 @@ func (p *Proxy) relay(client net.Conn) {
 	defer client.Close()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	if !p.add(client, cancel) {
+	l := &link{cut: cancel}
+	if !p.add(client, l) {
 		return
 	}
 	defer p.drop(client)
 	if !p.flowing(ctx) {
 		return
 	}
-	server, err := new(net.Dialer).DialContext(ctx, "tcp", p.server.Addr())
+	server, err := new(net.Dialer).DialContext(ctx, "tcp", p.target())
 	if err != nil {
 		return // the client sees the end of the connection
 	}
 	defer server.Close()
 	var ways sync.WaitGroup
-	ways.Go(func() { defer cancel(); p.copy(ctx, server, client) })
-	ways.Go(func() { defer cancel(); p.copy(ctx, client, server) })
+	ways.Go(func() {
+		defer cancel()
+		p.copy(ctx, l, server, client)
+	})
+	ways.Go(func() {
+		defer cancel()
+		p.copy(ctx, l, client, server)
+		if l.stranded.Load() {
+			<-ctx.Done() // the client does not learn that the server gave up
+		}
+	})
 	<-ctx.Done()
 	client.Close()
 	server.Close()
 	ways.Wait()
 }
 
-func (p *Proxy) copy(ctx context.Context, to, from net.Conn) {
+func (p *Proxy) copy(ctx context.Context, l *link, to, from net.Conn) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
 		if n == 0 || !p.flowing(ctx) {
 			return
+		}
+		if l.stranded.Load() {
+			continue
 		}
 		if _, writing := to.Write(buffer[:n]); writing != nil || err != nil {
 			return
@@ -143,11 +182,11 @@ func (p *Proxy) flowing(ctx context.Context) bool {
 	}
 }
 
-func (p *Proxy) add(client net.Conn, cancel context.CancelFunc) bool {
+func (p *Proxy) add(client net.Conn, l *link) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.closed {
-		p.links[client] = cancel
+		p.links[client] = l
 	}
 	return !p.closed
 }

@@ -84,6 +84,7 @@ type Server struct {
 	denied     map[grant]bool
 	reviewable map[string][]string
 	proxies    []*Proxy
+	handshakes []Handshake
 }
 
 // New prepares a server with an empty state. Start makes it listen.
@@ -202,7 +203,9 @@ func (s *Server) newGRPC() *grpc.Server {
 		MinVersion: tls.VersionTLS12,
 		NextProtos: []string{"h2"},
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-			return s.authority().serverTLS(), nil // RotateCA holds from the next handshake on
+			config := s.authority().serverTLS() // RotateCA holds from the next handshake on
+			config.VerifyConnection = s.shook
+			return config, nil
 		},
 	}
 	server := grpc.NewServer(
