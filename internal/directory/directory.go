@@ -90,8 +90,8 @@ func (d *Directory) OpenIncidents(ctx context.Context, services []access.Service
 	})
 }
 
-// Forget drops what a webhook may have made untrue: everything but people, whom no webhook tells of. Who waits
-// for an answer already gets it all the same.
+// Forget drops everything but people, whom neither webhooks nor polls tell of. Who waits for an answer already
+// gets it all the same.
 func (d *Directory) Forget() {
 	d.services.clear()
 	d.schedules.clear()
@@ -99,6 +99,9 @@ func (d *Directory) Forget() {
 	d.onDuty.clear()
 	d.incidents.clear()
 }
+
+// ForgetIncidents drops what an event about an incident may have made untrue.
+func (d *Directory) ForgetIncidents() { d.incidents.clear() }
 
 // grain is what a look-ahead is rounded up to: requests expire at moments of their own, and what is asked for
 // one is to do for the next.

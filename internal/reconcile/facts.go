@@ -30,25 +30,38 @@ func (p *pass) decide(ctx context.Context) {
 		since = began.Add(-remembered)
 	}
 	if !p.facts.Reviewed && !policy.Reviewed(p.work.Request, p.facts.Reviewer) {
-		p.readFacts(ctx, since)
+		p.readFacts(ctx, since, p.namesSince(since, began))
 	}
 	p.judge()
 	d := p.work.Decision
 	due := !d.Next.IsZero() && !d.Next.After(began)
 	if since.Before(began) && (due || d.Verdict == access.Approve || d.Verdict == access.CouldNotTell) {
-		p.readFacts(ctx, began)
+		p.readFacts(ctx, began, began)
 		p.judge()
 	}
 	if p.work.Decision.Verdict == access.No {
 		p.explain(ctx, since)
 		p.judge()
 	}
-	p.undecided = p.facts.User.ReadAt.Before(began) && p.work.Decision.Verdict == access.No
+	p.undecided = since.Before(began) && p.facts.User.ReadAt.Before(began) && p.work.Decision.Verdict == access.No
 	if p.work.Decision.Verdict == access.CouldNotTell {
 		err := p.factErrors()
 		p.undecided = !lasting(err)
 		p.errs = append(p.errs, err)
 	}
+}
+
+// shared is how long before a look the names may have been looked up: requests of one moment share those answers.
+// It lies well within the time for which facts are fresh, and a review's deadline counts from them all the same.
+const shared = policy.Fresh / 2
+
+// namesSince says how old the answers may be that lead from names to people and services, while who is on call is
+// asked for anew. A repeated look takes no chances, and neither does one that may deny.
+func (p *pass) namesSince(since, began time.Time) time.Time {
+	if since.Before(began) || p.cause == access.CauseRetry || p.rules.OnIncidentResolved == policy.ResolvedDeny {
+		return since
+	}
+	return began.Add(-shared)
 }
 
 // explainWithin bounds what telling who is on call instead may take: it decides nothing, and holds nothing up.
@@ -85,8 +98,9 @@ func (p *pass) judge() {
 }
 
 // readFacts asks PagerDuty for the requester, the named services and schedules, the requester's duty and, where
-// one is required, open incidents. Each fact carries the time at which its question was asked.
-func (p *pass) readFacts(ctx context.Context, since time.Time) {
+// one is required, open incidents. Each fact carries the time at which its question was asked: since or later, of
+// users and services namesSince or later.
+func (p *pass) readFacts(ctx context.Context, since, namesSince time.Time) {
 	f := &p.facts
 	f.User, f.OnCalls, f.Incidents = access.Fact[access.User]{}, access.Fact[access.OnCalls]{}, access.Fact[[]policy.IncidentFact]{}
 	f.Services, f.Schedules = nil, nil
@@ -105,10 +119,15 @@ func (p *pass) readFacts(ctx context.Context, since time.Time) {
 		wg.Go(func() { guessed = p.Directory.OnCalls(ctx, guess, until, since) })
 	}
 	if email := p.rules.Email(p.work.Request); email != "" {
-		wg.Go(func() { f.User = p.Directory.User(ctx, email, since) })
+		wg.Go(func() {
+			f.User = found(since, namesSince, func(since time.Time) access.Fact[access.User] { return p.Directory.User(ctx, email, since) })
+		})
 	}
 	for i := range f.Services {
-		wg.Go(func() { f.Services[i].Fact = p.Directory.Service(ctx, f.Services[i].Ref, since) })
+		s := &f.Services[i]
+		wg.Go(func() {
+			s.Fact = found(since, namesSince, func(since time.Time) access.Fact[access.Service] { return p.Directory.Service(ctx, s.Ref, since) })
+		})
 	}
 	for i := range f.Schedules {
 		wg.Go(func() { f.Schedules[i].Fact = p.Directory.Schedule(ctx, f.Schedules[i].Ref, until, since) })
@@ -127,6 +146,15 @@ func (p *pass) readFacts(ctx context.Context, since time.Time) {
 	if services := policy.IncidentsWanted(p.rules, *f); len(services) > 0 {
 		f.Incidents = p.openIncidents(ctx, services, since)
 	}
+}
+
+// found looks a name up. That there is nobody and nothing of that name is worth another question: it may just
+// have been made.
+func found[T any](since, namesSince time.Time, lookUp func(since time.Time) access.Fact[T]) access.Fact[T] {
+	if fact := lookUp(namesSince); !errors.Is(fact.Err, access.ErrNotFound) || !fact.ReadAt.Before(since) {
+		return fact
+	}
+	return lookUp(since)
 }
 
 // openIncidents reads the open incidents on services, and which of them are pdhook's own notifications.
