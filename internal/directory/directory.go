@@ -1,4 +1,4 @@
-// Package directory remembers for a minute what PagerDuty said of people, duty and open incidents, and lets
+// Package directory remembers for a while what PagerDuty said of people, duty and open incidents, and lets
 // those who ask the same at the same time share one question. Every answer carries the time at which it was
 // asked for, and the caller says how old it may be: a remembered answer may delay an access, it never grants
 // one (spec §2).
@@ -36,7 +36,17 @@ type Directory struct {
 }
 
 // New builds a Directory.
-func New(source Source) *Directory { return &Directory{source: source} }
+func New(source Source) *Directory {
+	return &Directory{
+		source:    source,
+		users:     memory[access.User]{lasts: people},
+		services:  memory[access.Service]{lasts: remembered},
+		schedules: memory[access.Duty]{lasts: remembered},
+		onCalls:   memory[access.OnCalls]{lasts: remembered},
+		onDuty:    memory[access.OnCalls]{lasts: remembered},
+		incidents: memory[[]access.Incident]{lasts: remembered},
+	}
+}
 
 // User gives the user with a login e-mail.
 func (d *Directory) User(ctx context.Context, email string, since time.Time) access.Fact[access.User] {

@@ -14,8 +14,10 @@ import (
 	"github.com/pdhook/pdhook/internal/policy"
 )
 
-// remembered is how old the answers behind a "no" may be when only time has passed (spec §2).
-const remembered = time.Minute
+const (
+	remembered = time.Minute      // how old the answers behind a "no" may be when only time has passed (spec §2)
+	people     = 10 * time.Minute // how long it is remembered which user an e-mail address means, to be confirmed
+)
 
 // decide reads the facts that the decision needs and decides. A remembered answer is good enough to look again
 // only where it says "no", and announced no change that is due by now: else everything is asked for anew.
@@ -29,19 +31,15 @@ func (p *pass) decide(ctx context.Context) {
 	if p.linked && mayRemember(p.cause) && len(p.events) == 0 {
 		since = began.Add(-remembered)
 	}
-	if !p.facts.Reviewed && !policy.Reviewed(p.work.Request, p.facts.Reviewer) {
-		p.readFacts(ctx, since, p.namesSince(since, began))
+	if p.facts.Reviewed || policy.Reviewed(p.work.Request, p.facts.Reviewer) {
+		p.judge()
+		return
 	}
-	p.judge()
+	p.evaluate(ctx, freshness{since, p.namesSince(since, began), began.Add(-people)})
 	d := p.work.Decision
 	due := !d.Next.IsZero() && !d.Next.After(began)
 	if since.Before(began) && (due || d.Verdict == access.Approve || d.Verdict == access.CouldNotTell) {
-		p.readFacts(ctx, began, began)
-		p.judge()
-	}
-	if p.work.Decision.Verdict == access.No {
-		p.explain(ctx, since)
-		p.judge()
+		p.evaluate(ctx, freshness{began, began, began})
 	}
 	p.undecided = since.Before(began) && p.facts.User.ReadAt.Before(began) && p.work.Decision.Verdict == access.No
 	if p.work.Decision.Verdict == access.CouldNotTell {
@@ -64,6 +62,40 @@ func (p *pass) namesSince(since, began time.Time) time.Time {
 	return began.Add(-shared)
 }
 
+// freshness says at which moments questions may have been asked at the earliest.
+type freshness struct {
+	duty  time.Time // and all that is not named here
+	names time.Time // which service a name means
+	user  time.Time // which user an e-mail address means
+}
+
+// evaluate reads the facts and decides. A user that was looked up before has to be confirmed by what PagerDuty
+// says of duty; else the user is looked up anew.
+func (p *pass) evaluate(ctx context.Context, as freshness) {
+	p.readFacts(ctx, as)
+	p.conclude(ctx, as.duty)
+	if !p.facts.User.Known() || !p.facts.User.ReadAt.Before(as.duty) {
+		return
+	}
+	if at, confirmed := policy.Confirmed(p.rules, p.facts, p.work.Decision, as.duty); confirmed {
+		p.facts.User.ReadAt = at
+		p.judge()
+		return
+	}
+	as.user = as.duty
+	p.readFacts(ctx, as)
+	p.conclude(ctx, as.duty)
+}
+
+// conclude decides, and explains a "no".
+func (p *pass) conclude(ctx context.Context, since time.Time) {
+	p.judge()
+	if p.work.Decision.Verdict == access.No {
+		p.explain(ctx, since)
+		p.judge()
+	}
+}
+
 // explainWithin bounds what telling who is on call instead may take: it decides nothing, and holds nothing up.
 const explainWithin = 2 * time.Second
 
@@ -75,7 +107,7 @@ func (p *pass) explain(ctx context.Context, since time.Time) {
 	answers := make([]access.Fact[access.OnCalls], len(unexplained))
 	var wg sync.WaitGroup
 	for i, id := range unexplained {
-		wg.Go(func() { answers[i] = p.Directory.OnDuty(ctx, id, since.Add(-remembered)) })
+		wg.Go(func() { answers[i] = p.Directory.OnDuty(ctx, id, since) })
 	}
 	wg.Wait()
 	p.facts.OnDuty = map[access.PolicyID]access.Fact[access.OnCalls]{}
@@ -98,10 +130,9 @@ func (p *pass) judge() {
 }
 
 // readFacts asks PagerDuty for the requester, the named services and schedules, the requester's duty and, where
-// one is required, open incidents. Each fact carries the time at which its question was asked: since or later, of
-// users and services namesSince or later.
-func (p *pass) readFacts(ctx context.Context, since, namesSince time.Time) {
-	f := &p.facts
+// one is required, open incidents. Each fact carries the time at which its question was asked.
+func (p *pass) readFacts(ctx context.Context, as freshness) {
+	f, since := &p.facts, as.duty
 	f.User, f.OnCalls, f.Incidents = access.Fact[access.User]{}, access.Fact[access.OnCalls]{}, access.Fact[[]policy.IncidentFact]{}
 	f.Services, f.Schedules = nil, nil
 	for _, ref := range p.rules.ServiceRefs(p.work.Request) {
@@ -120,13 +151,13 @@ func (p *pass) readFacts(ctx context.Context, since, namesSince time.Time) {
 	}
 	if email := p.rules.Email(p.work.Request); email != "" {
 		wg.Go(func() {
-			f.User = found(since, namesSince, func(since time.Time) access.Fact[access.User] { return p.Directory.User(ctx, email, since) })
+			f.User = found(since, as.user, func(since time.Time) access.Fact[access.User] { return p.Directory.User(ctx, email, since) })
 		})
 	}
 	for i := range f.Services {
 		s := &f.Services[i]
 		wg.Go(func() {
-			s.Fact = found(since, namesSince, func(since time.Time) access.Fact[access.Service] { return p.Directory.Service(ctx, s.Ref, since) })
+			s.Fact = found(since, as.names, func(since time.Time) access.Fact[access.Service] { return p.Directory.Service(ctx, s.Ref, since) })
 		})
 	}
 	for i := range f.Schedules {
@@ -150,8 +181,8 @@ func (p *pass) readFacts(ctx context.Context, since, namesSince time.Time) {
 
 // found looks a name up. That there is nobody and nothing of that name is worth another question: it may just
 // have been made.
-func found[T any](since, namesSince time.Time, lookUp func(since time.Time) access.Fact[T]) access.Fact[T] {
-	if fact := lookUp(namesSince); !errors.Is(fact.Err, access.ErrNotFound) || !fact.ReadAt.Before(since) {
+func found[T any](since, before time.Time, lookUp func(since time.Time) access.Fact[T]) access.Fact[T] {
+	if fact := lookUp(before); !errors.Is(fact.Err, access.ErrNotFound) || !fact.ReadAt.Before(since) {
 		return fact
 	}
 	return lookUp(since)

@@ -12,6 +12,11 @@ type window struct {
 	used  int
 }
 
+// SetRateLimit changes Options.RateLimit from now on.
+func (s *Server) SetRateLimit(perMinute int) {
+	s.do(func() { s.opts.RateLimit = perMinute })
+}
+
 // limit counts a request and gives the ratelimit headers that every evaluated answer carries. Above the
 // limit it refuses with 429 and code 2020 (https://developer.pagerduty.com/docs/rest-api-rate-limits).
 func (s *Server) limit() (http.Header, error) {
