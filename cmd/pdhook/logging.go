@@ -32,7 +32,7 @@ func newLogger(cfg config.Log, debug bool, stdout, stderr io.Writer) (*slog.Logg
 	if err := l.apply(cfg); err != nil {
 		return nil, nil, err
 	}
-	options := &slog.HandlerOptions{Level: &l.level}
+	options := &slog.HandlerOptions{Level: &l.level, ReplaceAttr: shortened}
 	return slog.New(handler{l, slog.NewTextHandler(l, options), slog.NewJSONHandler(l, options)}), l, nil
 }
 
@@ -76,7 +76,10 @@ func (l *logging) open(output string) (io.Writer, *os.File, error) {
 func (l *logging) Write(line []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.output.Write(line)
+	if _, err := l.output.Write(escaped(line)); err != nil {
+		return 0, err
+	}
+	return len(line), nil
 }
 
 // A handler formats lines one way or the other, as its logging says.

@@ -2,11 +2,15 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/pdhook/pdhook/config"
 )
@@ -82,5 +86,29 @@ func TestTheDebugFlagOutranksTheSeverity(t *testing.T) {
 	log.Debug("after")
 	if got := stderr.String(); !strings.Contains(got, "before") || !strings.Contains(got, "after") {
 		t.Errorf("got %q, want both lines", got)
+	}
+}
+
+func TestTextByOthersStaysOneShortLineThatNoTerminalObeys(t *testing.T) {
+	hostile := "a\nb\x1b[31mc\u009b31md\x7fe\u202ef\u2066g\u200eh\xff é"
+	for _, format := range []string{"text", "json"} {
+		var stderr bytes.Buffer
+		log, _, err := newLogger(config.Log{Output: "stderr", Format: format}, false, nil, &stderr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		log = log.With("user", hostile)
+		log.Error(hostile, "error", errors.New(hostile+strings.Repeat("ä", maxValue)), "why", strings.Repeat("x", 100_000), hostile, 1)
+		line, found := strings.CutSuffix(stderr.String(), "\n")
+		if !found || strings.ContainsFunc(line, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }) || !utf8.ValidString(line) {
+			t.Errorf("%s: got %q", format, line)
+		}
+		if len(line) > 16<<10 || !strings.Contains(line, "é") || !strings.Contains(line, "x…") {
+			t.Errorf("%s: got %d bytes: %q", format, len(line), line)
+		}
+		var record struct{ User string }
+		if format == "json" && (json.Unmarshal([]byte(line), &record) != nil || record.User != strings.ToValidUTF8(hostile, "\uFFFD")) {
+			t.Errorf("got %q back from the JSON", record.User)
+		}
 	}
 }

@@ -20,6 +20,8 @@ type (
 	UserID string
 	// EventID names a PagerDuty webhook event; PagerDuty repeats a delivery under the same ID.
 	EventID string
+	// SubscriptionID names a PagerDuty webhook subscription.
+	SubscriptionID string
 )
 
 // KeyPrefix begins the incident_key of every incident that pdhook opens. Teleport's own plugin uses the

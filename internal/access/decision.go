@@ -69,6 +69,7 @@ const (
 	CauseReload    = "reload"
 	CauseRecovered = "PagerDuty answers again"
 	CauseRules     = "rules changed"
+	CauseDelivery  = "webhooks were lost"
 	CauseShift     = "shift start"
 	CausePoll      = "poll"
 	CauseTimer     = "timer"

@@ -118,6 +118,16 @@ type Note struct {
 	Created time.Time
 }
 
+// Subscription is a webhook subscription: it says which events PagerDuty sends, and where to.
+type Subscription struct {
+	ID         SubscriptionID
+	URL        string // scheme, host and path: the rest may hold a secret
+	Path       string // of the URL, decoded; "/" when it has none
+	Active     bool   // the owner's switch
+	Disabled   bool   // PagerDuty's own: set when it had to drop three deliveries in a row, for 24 h or until enabled
+	EventTypes []string
+}
+
 // Event is a PagerDuty V3 webhook event, cut down to where it tells pdhook to look. It proves nothing:
 // what counts is read again (spec §2).
 type Event struct {
@@ -129,6 +139,10 @@ type Event struct {
 	IncidentKey string // of the incident the event is about, where the event shows it
 	Service     ServiceID
 	ServiceName string
-	Malformed   bool   // known type, unexpected shape
-	Body        []byte // as signed; kept only until the event took effect
+	Malformed   bool // known type, unexpected shape
+
+	// Subscription is named by a header that is not signed: it may choose among what PagerDuty lists, and is
+	// not kept.
+	Subscription SubscriptionID
+	Body         []byte // as signed; kept only until the event took effect
 }

@@ -54,8 +54,20 @@ type PagerDuty struct {
 
 // Webhook is the endpoint that PagerDuty delivers to.
 type Webhook struct {
-	CertificateExpires time.Time `json:"certificate_expires,omitzero"` // absent for plain HTTP
-	NotReady           []string  `json:"not_ready,omitempty"`
+	CertificateExpires time.Time    `json:"certificate_expires,omitzero"` // absent for plain HTTP
+	NotReady           []string     `json:"not_ready,omitempty"`
+	Subscription       Subscription `json:"subscription"`
+}
+
+// Subscription is what makes PagerDuty deliver. Where several lead here it is the first that has a problem.
+type Subscription struct {
+	ID                  string    `json:"id"`  // "": none was found
+	URL                 string    `json:"url"` // without user, password and query
+	Active              bool      `json:"active"`
+	TemporarilyDisabled bool      `json:"temporarily_disabled"`
+	MissingEventTypes   []string  `json:"missing_event_types"`
+	Problem             string    `json:"problem"`            // "": none
+	LastLook            time.Time `json:"last_look,omitzero"` // absent before the first
 }
 
 // Queue is the work at hand.

@@ -71,15 +71,17 @@ func TestStatusShowsTheConnectionsAndTheQueue(t *testing.T) {
 				Version:   "v1",
 				Teleport:  Teleport{Connected: true, LastResync: at, IdentityExpires: at},
 				PagerDuty: PagerDuty{Reachable: true, Account: "acme", RateLimitRemaining: new(900), LastError: "503"},
-				Webhook:   Webhook{CertificateExpires: at},
-				Queue:     Queue{Depth: 2, OldestSeconds: 1.5, Failing: 1},
-				Pending:   3,
+				Webhook: Webhook{CertificateExpires: at, Subscription: Subscription{
+					ID: "PSUB", URL: "https://pdhook.example.com/webhooks/pagerduty", Active: true, MissingEventTypes: []string{}, LastLook: at}},
+				Queue:   Queue{Depth: 2, OldestSeconds: 1.5, Failing: 1},
+				Pending: 3,
 			}
 		}
 	})
 	want := `{"version":"v1","teleport":{"connected":true,"watching":false,"last_resync":"2026-03-01T03:00:00Z","identity_expires":"2026-03-01T03:00:00Z","last_error":""},` +
 		`"pagerduty":{"reachable":true,"account":"acme","ratelimit_limit":null,"ratelimit_remaining":900,"clock_skew_seconds":0,"last_error":"503"},` +
-		`"webhook":{"certificate_expires":"2026-03-01T03:00:00Z"},"queue":{"depth":2,"oldest_seconds":1.5,"failing":1},"pending":3}`
+		`"webhook":{"certificate_expires":"2026-03-01T03:00:00Z","subscription":{"id":"PSUB","url":"https://pdhook.example.com/webhooks/pagerduty",` +
+		`"active":true,"temporarily_disabled":false,"missing_event_types":[],"problem":"","last_look":"2026-03-01T03:00:00Z"}},"queue":{"depth":2,"oldest_seconds":1.5,"failing":1},"pending":3}`
 	if got := compact(t, get(h, "/status", nil)); got != want {
 		t.Errorf("status\ngot  %s\nwant %s", got, want)
 	}

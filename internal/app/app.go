@@ -24,6 +24,7 @@ import (
 	"github.com/pdhook/pdhook/internal/reconcile"
 	"github.com/pdhook/pdhook/internal/rules"
 	"github.com/pdhook/pdhook/internal/store"
+	"github.com/pdhook/pdhook/internal/subscription"
 	"github.com/pdhook/pdhook/internal/teleport"
 	"github.com/pdhook/pdhook/internal/watch"
 	"github.com/pdhook/pdhook/internal/webhook"
@@ -61,6 +62,8 @@ type App struct {
 	dispatcher *webhook.Dispatcher
 	webhooks   *listen.Server
 	admin      *listen.Server
+
+	subscription *subscription.Keeper
 }
 
 // workers look at different requests side by side. They mostly wait: with few of them, a PagerDuty that hangs
@@ -118,11 +121,15 @@ func (a *App) assemble(c *config.Config) error {
 	a.pagerduty, err = pagerduty.New(pagerduty.Config{
 		Endpoint: c.PagerDuty.APIEndpoint, From: c.PagerDuty.UserEmail, Key: a.secrets.key,
 		Account: func() string { return a.current.Load().PagerDuty.Account },
-		Observe: metrics.PagerDuty, Recovered: a.recovered, Log: a.log,
+		Observe: metrics.PagerDuty, Recovered: a.recovered, Answering: a.answering, Log: a.log,
 	})
 	if err != nil {
 		return err
 	}
+	a.subscription = subscription.New(subscription.Config{
+		Source: a.pagerduty, Path: c.Webhook.Path, EventTypes: webhook.EventTypes(),
+		DryRun: func() bool { return a.current.Load().Policy.DryRun }, Lost: a.lost, Log: a.log,
+	})
 	a.directory = directory.New(a.pagerduty)
 	a.book = rules.New(a.teleport, a.rulesChanged, a.log)
 	a.watcher = watch.New(watch.Config{
@@ -130,7 +137,7 @@ func (a *App) assemble(c *config.Config) error {
 	})
 	a.queue = reconcile.NewQueue(a.watcher.User, a.log)
 	a.reconciler = reconcile.New(reconcile.Config{
-		Requests: a.teleport, Presence: a.watcher, Directory: a.directory, Incidents: a.pagerduty, Links: a.store,
+		Requests: a.teleport, Presence: a.watcher, Directory: a.directory, Incidents: echoed{a.pagerduty, a.subscription.Wrote}, Links: a.store,
 		Replica: a.store.Replica(), Rules: a.rules, Routes: a.book, Log: a.log,
 	})
 	a.poller = oncall.New(a.store, background{a.pagerduty}, a.pollInterval, a.polled, a.log)
@@ -172,7 +179,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.log.Info("pdhook is starting", "version", a.version, "webhooks", a.webhooks.Addr().String(),
 		"admin", a.admin.Addr().String(), "teleport", a.current.Load().Teleport.Addr)
 	err := runInOrder(ctx,
-		stage{a.stopTaking, readiness{a.handler.Ready, a.log}.Run, a.watcher.Run, a.book.Run, a.dispatcher.Run, a.poller.Run, a.secrets.Run},
+		stage{a.stopTaking, readiness{a.handler.Ready, a.log}.Run, a.watcher.Run, a.book.Run, a.dispatcher.Run, a.poller.Run, a.secrets.Run, a.subscription.Run},
 		stage{a.runQueue},
 		stage{a.webhooks.Run, a.admin.Run, a.teleport.Run, a.pagerduty.Run},
 		stage{a.store.Run},
@@ -210,6 +217,7 @@ func (a *App) accepted(e access.Event) {
 	} else {
 		a.directory.Forget()
 	}
+	a.subscription.Accepted(e)
 	a.dispatcher.Accepted(e)
 }
 
@@ -220,7 +228,13 @@ func (a *App) polled(id access.RequestID, cause string) {
 }
 
 // recovered brings back what waits for PagerDuty, now that a trouble with it is over.
-func (a *App) recovered(ctx context.Context) { a.watcher.Remind(ctx, access.CauseRecovered) }
+func (a *App) recovered(ctx context.Context) {
+	a.watcher.Remind(ctx, access.CauseRecovered)
+	a.subscription.Look()
+}
+
+// answering brings back what failed while PagerDuty did not answer.
+func (a *App) answering() { a.queue.RetryFailing() }
 
 // openRequests gives the requests with unfinished links.
 func (a *App) openRequests(ctx context.Context) ([]access.RequestID, error) {

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -65,6 +66,32 @@ func TestImportsGoDownAndNeverSidewaysAndEveryPackageSaysWhatItIsFor(t *testing.
 	for room, n := range comments {
 		if n != 1 {
 			t.Errorf("package %s has %d package comments, want one", room, n)
+		}
+	}
+}
+
+func TestEveryPackageLooksForLeakedGoroutines(t *testing.T) {
+	looks := map[string]bool{}
+	for _, root := range []string{"cmd", "config", "internal", "test"} {
+		err := filepath.WalkDir(filepath.Join("../..", root), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+			if err != nil {
+				return err
+			}
+			uses := slices.ContainsFunc(file.Imports, func(i *ast.ImportSpec) bool { return i.Path.Value == `"go.uber.org/goleak"` })
+			looks[filepath.Dir(path)] = looks[filepath.Dir(path)] || uses
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for room, looking := range looks {
+		if !looking {
+			t.Errorf("the tests of %s do not end with a look for leaked goroutines: see main_test.go of others", room)
 		}
 	}
 }

@@ -33,6 +33,7 @@ func (a *App) Reload(ctx context.Context) {
 	a.current.Store(next)
 	a.log.Info("The configuration was read again")
 	a.watcher.Remind(ctx, access.CauseReload)
+	a.subscription.Look()
 }
 
 // status gathers what /status shows.
@@ -43,9 +44,10 @@ func (a *App) status() admin.Status {
 		Teleport: admin.Teleport{Connected: t.Connected, Watching: w.Up, LastResync: w.LastResync, IdentityExpires: t.IdentityExpires,
 			Cluster: t.Cluster, ServerVersion: t.ServerVersion, LastError: t.LastError},
 		PagerDuty: admin.PagerDuty{Reachable: p.Reachable, Account: p.Account, LastError: p.LastError},
-		Webhook:   admin.Webhook{CertificateExpires: a.webhooks.CertificateExpires(), NotReady: a.handler.Ready()},
-		Queue:     admin.Queue{Depth: q.Depth, OldestSeconds: q.Oldest.Seconds(), Failing: len(q.Failing)},
-		Pending:   w.Pending,
+		Webhook: admin.Webhook{CertificateExpires: a.webhooks.CertificateExpires(), NotReady: a.handler.Ready(),
+			Subscription: shown(a.subscription.Status())},
+		Queue:   admin.Queue{Depth: q.Depth, OldestSeconds: q.Oldest.Seconds(), Failing: len(q.Failing)},
+		Pending: w.Pending,
 	}
 	if p.Limit > 0 {
 		s.PagerDuty.RateLimitLimit, s.PagerDuty.RateLimitRemaining = &p.Limit, &p.Remaining

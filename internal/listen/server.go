@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"time"
 
-	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -24,8 +23,8 @@ type Config struct {
 	Handler http.Handler // required
 	TLS     *TLS         // nil: plain HTTP, for loopback or behind an ingress that ends TLS
 
-	// MaxConns bounds the connections that are open at once; further ones wait in the kernel's backlog. While
-	// more than half are open, none is kept for a further request. Default 2048.
+	// MaxConns bounds the connections that are open at once. While so many are, who has waited longest for an
+	// answer, and for more than half a second, is closed for each new one. Default 2048.
 	MaxConns int
 
 	// DrainTimeout is how long requests may take to finish after the context ended. Default 15 s.
@@ -36,12 +35,12 @@ type Config struct {
 
 // Server is one listening port.
 type Server struct {
-	http     *http.Server
-	listener net.Listener
-	files    *files // nil: plain HTTP
-	poll     time.Duration
-	drain    time.Duration
-	log      *slog.Logger
+	http  *http.Server
+	crowd *crowd
+	files *files // nil: plain HTTP
+	poll  time.Duration
+	drain time.Duration
+	log   *slog.Logger
 }
 
 // New reads the TLS files and binds the port, so that what only the operator can mend is found at once.
@@ -69,10 +68,9 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("%s.listen: listening on %q (is another process using the port, or does the port need a privilege? choose another address): %w",
 			cfg.Section, cfg.Addr, err)
 	}
-	conns := cmp.Or(cfg.MaxConns, 2048)
-	s.listener = netutil.LimitListener(listener, conns)
+	s.crowd = newCrowd(listener, cmp.Or(cfg.MaxConns, 2048), cfg.Log)
 	s.http = newHTTPServer(cfg)
-	s.http.ConnState = (&crowd{most: conns / 2, keepAlive: s.http.SetKeepAlivesEnabled}).count
+	s.http.ConnState = s.crowd.answered
 	return s, nil
 }
 
@@ -96,7 +94,7 @@ func newHTTPServer(cfg Config) *http.Server {
 }
 
 // Addr is the address that the server listens on.
-func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+func (s *Server) Addr() net.Addr { return s.crowd.Addr() }
 
 // CertificateExpires is the end of the certificate that is served now; zero for plain HTTP.
 func (s *Server) CertificateExpires() time.Time {
@@ -127,7 +125,7 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 func (s *Server) serve() error {
-	listener := s.listener
+	var listener net.Listener = s.crowd
 	if s.files != nil {
 		listener = tls.NewListener(listener, s.files.tlsConfig())
 	}

@@ -30,11 +30,12 @@ func (c *Client) Run(ctx context.Context) error {
 			said, pause = "", firstCheck
 			c.untilTrouble(ctx)
 			continue
-		case ctx.Err() == nil && access.NotBefore(err).IsZero() && err.Error() != said: // the rate limit is nobody's trouble
+		case errors.Is(err, errBlown) || !access.NotBefore(err).IsZero(): // known already; the rate limit is nobody's trouble
+		case ctx.Err() == nil && err.Error() != said:
 			said = err.Error()
 			c.log.Error("PagerDuty needs attention", "error", err, "endpoint", c.endpoint, "hint", wayOut(err))
 		}
-		sleep(ctx, pause)
+		c.untilMended(ctx, pause)
 		pause = min(2*pause, lastCheck)
 	}
 	return nil
@@ -87,6 +88,18 @@ func (c *Client) untilTrouble(ctx context.Context) {
 		if s := c.Status(); ctx.Err() != nil || s.LastError != "" || !s.Reachable {
 			return
 		}
+	}
+}
+
+// untilMended returns after the pause, or earlier when calls are answered again: what waits for it has waited
+// long enough.
+func (c *Client) untilMended(ctx context.Context, pause time.Duration) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-c.mended:
 	}
 }
 

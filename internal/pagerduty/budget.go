@@ -16,6 +16,8 @@ const (
 	longestPause = time.Minute     // PagerDuty's windows are minutes
 	longestReset = 5 * time.Minute // a ratelimit-reset beyond it is not believed
 	usualWindow  = time.Minute     // assumed for a window that no answer has shown yet
+	stagger      = 2 * time.Second // by which the less urgent come back later: the queue spreads each over a second
+	sameReset    = 2 * time.Second // answers of one window agree on its end this well: they show whole seconds
 )
 
 // errHeldBack is why a call was not sent.
@@ -43,13 +45,18 @@ type budget struct {
 
 // window is one rate limit as last seen.
 type window struct {
-	limit     int // 0: not known
-	remaining int // by our own count between answers
-	inFlight  int // sent and not answered
-	reset     time.Time
-	shut      time.Time     // after a 429: nothing is sent before
-	pause     time.Duration // the latest one after a 429 without headers
+	limit    int // 0: not known
+	seen     int // the least that an answer of this window left
+	unseen   int // calls that ended since without an answer that shows this limit
+	inFlight int // sent and not answered
+	reset    time.Time
+	guessed  bool          // no answer has shown this window yet
+	shut     time.Time     // after a 429: nothing is sent before
+	pause    time.Duration // the latest one after a 429 without headers
 }
+
+// remaining is how many calls the window still has, if PagerDuty has not seen those under way.
+func (w *window) remaining() int { return w.seen - w.unseen - w.inFlight }
 
 func newBudget(now func() time.Time) *budget {
 	return &budget{now: now, own: map[string]*window{}}
@@ -66,11 +73,11 @@ func (b *budget) take(route string, p Priority) error {
 		until = later(until, w.refuses(p, now))
 	}
 	if !until.IsZero() {
+		until = until.Add(time.Duration(p) * stagger)
 		return &access.Failure{Class: access.Wait, NotBefore: until, Err: fmt.Errorf("%s %w", route, errHeldBack)}
 	}
 	for _, w := range b.windows(route) {
 		w.inFlight++
-		w.remaining--
 	}
 	return nil
 }
@@ -79,12 +86,16 @@ func (b *budget) take(route string, p Priority) error {
 func (b *budget) unanswered(route string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.end(route)
+	b.end(route, nil)
 }
 
-func (b *budget) end(route string) {
+// end takes a call from those under way. shown is the limit that its answer shows, if it does.
+func (b *budget) end(route string, shown *window) {
 	for _, w := range b.windows(route) {
 		w.inFlight--
+		if w != shown {
+			w.unseen++
+		}
 	}
 }
 
@@ -92,10 +103,14 @@ func (b *budget) end(route string) {
 func (b *budget) answered(route string, status int, h http.Header) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.end(route)
 	now := b.now()
 	windows := b.windows(route)
 	seen, shown := readRateLimit(h)
+	var of *window
+	if shown {
+		of = b.meant(route, seen.limit)
+	}
+	b.end(route, of)
 	if status == http.StatusTooManyRequests {
 		// The narrowest window only: a refused notification must not hold up approvals. Should the general
 		// limit be used up, the next call finds out.
@@ -103,7 +118,7 @@ func (b *budget) answered(route string, status int, h http.Header) {
 		return
 	}
 	if shown {
-		b.meant(route, seen.limit).show(seen, now)
+		of.show(seen, now)
 	}
 	if status < 500 {
 		for _, w := range windows {
@@ -128,7 +143,7 @@ func (b *budget) shown() (limit, remaining int, reset time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.general.roll(b.now())
-	return b.general.limit, max(b.general.remaining, 0), b.general.reset
+	return b.general.limit, max(b.general.remaining(), 0), b.general.reset
 }
 
 // windows are the limits that a call counts against, the narrowest last.
@@ -153,18 +168,19 @@ func (b *budget) meant(route string, limit int) *window {
 // roll begins a new window when the old one is over.
 func (w *window) roll(now time.Time) {
 	if w.limit > 0 && !w.reset.After(now) {
-		w.remaining, w.reset = w.limit-w.inFlight, now.Add(usualWindow)
+		w.begin(w.limit, now.Add(usualWindow))
+		w.guessed = true
 	}
 }
 
 // refuses gives the moment until which a call of priority p must wait; zero: it need not.
 func (w *window) refuses(p Priority, now time.Time) time.Time {
-	enough := w.remaining > 0
+	enough := w.remaining() > 0
 	switch p {
 	case Background:
-		enough = w.remaining*5 >= w.limit // 20 %
+		enough = w.remaining()*5 >= w.limit // 20 %
 	case Creation:
-		enough = w.remaining*20 >= w.limit // 5 %
+		enough = w.remaining()*20 >= w.limit // 5 %
 	}
 	switch {
 	case w.shut.After(now):
@@ -175,9 +191,24 @@ func (w *window) refuses(p Priority, now time.Time) time.Time {
 	return time.Time{}
 }
 
-// show takes over what an answer shows; PagerDuty had not seen the calls in flight.
+// begin enters a window that has so many calls until its reset.
+func (w *window) begin(remaining int, reset time.Time) {
+	w.seen, w.unseen, w.reset, w.guessed = remaining, 0, reset, false
+}
+
+// show takes over what an answer shows. Answers overtake each other: one that shows more than another of the
+// same window is the older, and one of a window that is over tells nothing of this one.
 func (w *window) show(seen rateLimit, now time.Time) {
-	w.limit, w.remaining, w.reset = seen.limit, seen.remaining-w.inFlight, now.Add(seen.reset)
+	reset := now.Add(seen.reset)
+	apart := reset.Sub(w.reset)
+	switch {
+	case w.guessed || w.limit != seen.limit || apart > sameReset:
+		w.limit = seen.limit
+		w.begin(seen.remaining, reset)
+	case apart < -sameReset:
+	case seen.remaining < w.seen:
+		w.begin(seen.remaining, later(reset, w.reset))
+	}
 }
 
 // refused shuts the window after a 429: until the reset that it shows, else longer each time.

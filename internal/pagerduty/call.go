@@ -22,6 +22,8 @@ type call struct {
 	path  string // the template filled in
 	query url.Values
 	body  any // nil for questions
+
+	optional bool // a key without permission for it is no trouble with the connection
 }
 
 func (q call) method() string { return q.route[:strings.IndexByte(q.route, ' ')] }
@@ -45,7 +47,7 @@ type answer struct {
 // do makes the call. Its error is an *access.Failure.
 func (c *Client) do(ctx context.Context, q call) (answer, error) {
 	a, err := c.exchange(ctx, q)
-	if !errors.Is(ctx.Err(), context.Canceled) {
+	if !errors.Is(ctx.Err(), context.Canceled) && !(q.optional && forbidden(err)) {
 		c.health.ended(err)
 	}
 	return a, err

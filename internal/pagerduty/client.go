@@ -34,6 +34,7 @@ type Config struct {
 	Key       func() string                // required: the API key as of now; asked for each call, so that it can be replaced
 	Account   func() string                // the subdomain of the account that the key must belong to, as of now; default: any. Run tells of another
 	Recovered func(context.Context)        // called by Run when trouble that it told of has ended; may be nil
+	Answering func()                       // called when PagerDuty answers again what it did not answer many times; may be nil
 	Observe   func(route string, code int) // called after each attempt with the route's template and the HTTP status, 0: no answer; may be nil
 	Log       *slog.Logger                 // default: discarded
 	Transport http.RoundTripper            // default: http.DefaultTransport with shorter timeouts
@@ -54,6 +55,7 @@ type Client struct {
 	api       *pagerduty.Client
 	repeat    *repeater
 	budget    *budget
+	mended    chan struct{}
 	health    *health
 	bot       bot
 	kinds     sync.Map // of schedules, by ID, as last seen: which endpoint to ask first
@@ -84,6 +86,9 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Recovered == nil {
 		cfg.Recovered = func(context.Context) {}
 	}
+	if cfg.Answering == nil {
+		cfg.Answering = func() {}
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -106,6 +111,7 @@ func New(cfg Config) (*Client, error) {
 		log:       cfg.Log,
 		now:       cfg.now,
 		budget:    newBudget(cfg.now),
+		mended:    make(chan struct{}, 1),
 		health:    &health{},
 		bot:       newBot(),
 	}
@@ -113,6 +119,15 @@ func New(cfg Config) (*Client, error) {
 		next:    cfg.Transport,
 		key:     cfg.Key,
 		timeout: attemptTimeout,
+		gate:    newGate(),
+		fuses:   newFuses(cfg.now),
+		mended: func() {
+			cfg.Answering()
+			select {
+			case c.mended <- struct{}{}:
+			default: // Run knows already
+			}
+		},
 		budget:  c.budget,
 		health:  c.health,
 		observe: cfg.Observe,

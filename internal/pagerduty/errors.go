@@ -65,6 +65,12 @@ func (c *Client) refused(q call, r *refusal) *access.Failure {
 	return permanent(r)
 }
 
+// forbidden reports whether PagerDuty took the key, but not for this.
+func forbidden(err error) bool {
+	r, refused := errors.AsType[*refusal](err)
+	return refused && (r.status == http.StatusForbidden || r.status == http.StatusPaymentRequired || r.code == codeMissingAbility)
+}
+
 // isNotFound asks for PagerDuty's own error object: a 404 of something in between proves nothing.
 func (r *refusal) isNotFound() bool {
 	return r.explained && (r.status == http.StatusNotFound ||

@@ -56,8 +56,8 @@ func (h *health) unanswered() {
 	h.status.Reachable = false
 }
 
-// ended notes how a call ended. What is said of one object (400, 404) and a call held back for the rate
-// limit say nothing about the connection.
+// ended notes how a call ended. What is said of one object (400, 404) and a call that was not sent, for the
+// rate limit or because PagerDuty does not answer, say nothing new about the connection.
 func (h *health) ended(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -65,7 +65,7 @@ func (h *health) ended(err error) {
 	case err == nil:
 		h.status.LastError = ""
 	case refused && (r.status == http.StatusBadRequest || r.isNotFound()):
-	case errors.Is(err, errHeldBack):
+	case errors.Is(err, errHeldBack), errors.Is(err, errBlown):
 	default:
 		h.status.LastError = err.Error()
 	}

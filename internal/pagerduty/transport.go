@@ -58,8 +58,15 @@ func (r *repeater) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Method != http.MethodGet {
 		return r.next.RoundTrip(req)
 	}
+	var resp *http.Response
+	var err error
 	return failsafe.With(r.policy).WithContext(req.Context()).Get(func() (*http.Response, error) {
-		return r.next.RoundTrip(req)
+		again, failed := r.next.RoundTrip(req)
+		if made := resp != nil || err != nil; made && errors.Is(failed, errBlown) {
+			return resp, err // what PagerDuty did says more than that it is not asked again
+		}
+		resp, err = again, failed
+		return resp, err
 	})
 }
 
@@ -77,12 +84,15 @@ func passing(resp *http.Response, err error) bool {
 	return resp.StatusCode == http.StatusRequestTimeout || resp.StatusCode >= 500
 }
 
-// transport makes one attempt: within the rate limit, with the key of the moment, within a time, and with
-// the answer read to its end.
+// transport makes one attempt: in its turn, within the rate limit, with the key of the moment, within a time,
+// and with the answer read to its end.
 type transport struct {
 	next    http.RoundTripper
 	key     func() string
 	timeout time.Duration
+	gate    *gate
+	fuses   *fuses
+	mended  func() // called when PagerDuty answers again what it did not
 	budget  *budget
 	health  *health
 	observe func(route string, code int)
@@ -96,28 +106,56 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("%w: %w", errNotSent, context.Cause(ctx))
 	}
+	if err := t.gate.enter(ctx, priorityOf(ctx)); err != nil {
+		return nil, err
+	}
+	defer t.gate.leave()
+	probe, err := t.fuses.pass(route)
+	if err != nil {
+		return nil, err
+	}
 	if err := t.budget.take(route, priorityOf(ctx)); err != nil {
+		t.fuses.givenUp(route, probe)
 		return nil, err
 	}
 	began := t.now()
 	resp, err := t.attempt(req)
+	t.judge(ctx, route, probe, resp, err)
+	after := t.now().Sub(began)
 	if err != nil {
 		t.budget.unanswered(route)
 		if !errors.Is(ctx.Err(), context.Canceled) { // a caller who gave up says nothing about PagerDuty
 			t.health.unanswered()
 		}
 		t.observe(route, 0)
-		t.log.DebugContext(ctx, "PagerDuty did not answer", "route", route, "after", t.now().Sub(began))
+		t.log.DebugContext(ctx, "PagerDuty did not answer", "route", route, "after", after)
 		return nil, err
 	}
 	t.budget.answered(route, resp.StatusCode, resp.Header)
 	skew, far := t.health.answered(t.now(), resp)
 	t.observe(route, resp.StatusCode)
-	t.log.DebugContext(ctx, "PagerDuty answered", "route", route, "code", resp.StatusCode, "after", t.now().Sub(began))
+	t.log.DebugContext(ctx, "PagerDuty answered", "route", route, "code", resp.StatusCode, "after", after)
 	if far {
 		t.log.WarnContext(ctx, "The clock here differs from PagerDuty's; PagerDuty's counts", "ahead", skew.String())
 	}
 	return resp, nil
+}
+
+// judge tells gate and fuse how an attempt went.
+func (t *transport) judge(ctx context.Context, route string, probe bool, resp *http.Response, err error) {
+	switch {
+	case err != nil && ctx.Err() != nil: // the caller had no patience
+		t.fuses.givenUp(route, probe)
+	case err != nil || passing(resp, nil):
+		if t.fuses.failed(route, probe) {
+			t.gate.narrow()
+		}
+	default:
+		t.gate.widen()
+		if t.fuses.answered(route) {
+			t.mended()
+		}
+	}
 }
 
 func (t *transport) attempt(req *http.Request) (*http.Response, error) {

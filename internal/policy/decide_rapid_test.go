@@ -3,12 +3,12 @@ package policy
 import (
 	"flag"
 	"fmt"
-	"os"
 	"reflect"
 	"slices"
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 
 	"github.com/pdhook/pdhook/internal/access"
@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("rapid.checks", "3000"); err != nil {
 		panic(err)
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // anyFact draws a fact that is known, could not be read, is surely not there, or was never asked for.

@@ -59,6 +59,10 @@ type Rules struct {
 	DryRun             bool // decide and record, change nothing
 }
 
+// MostNamed is how many services and schedules of one request are looked up, and on how many services it opens
+// incidents: no single request may use up the calls that PagerDuty grants to all.
+const MostNamed = 100
+
 // Concerned reports whether the request names anything in PagerDuty; all others are ignored (spec §3).
 func (r Rules) Concerned(req access.Request) bool {
 	return slices.ContainsFunc([]string{r.NotifyService, r.Services, r.Schedules}, func(name string) bool {

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -30,21 +31,23 @@ func Title(req access.Request) string {
 // Details is the body of a request's incidents. url is the request's page in Teleport, "" when the
 // cluster gives no public address.
 func Details(req access.Request, url string, d access.Decision, reviewFailed error) string {
-	var lines []string
-	add := func(name, value string) {
-		if value = access.OneLine(value, fieldLimit); value != "" {
-			lines = append(lines, name+": "+value)
+	ours := append(lines(fieldLimit, "Time", Time(req.Created), "Link", url, "Request ID", string(req.ID)),
+		access.OneLine(automatic(req, d, reviewFailed), 2*fieldLimit))
+	room := textLimit - len([]rune(strings.Join(ours, "\n")))
+	theirs := []string{"User", req.User, "Roles", strings.Join(req.Roles, ", "), "Resources", strings.Join(req.Resources, ", "), "Reason", req.Reason}
+	share := min(fieldLimit, room/4-len("Resources: \n")) // so that what others wrote cannot push out the decision
+	return access.Cut(strings.Join(append(lines(share, theirs...), ours...), "\n"), textLimit)
+}
+
+// lines gives a line for each pair of name and value, but for empty values; a value has at most limit characters.
+func lines(limit int, pairs ...string) []string {
+	var all []string
+	for i := 0; i < len(pairs); i += 2 {
+		if value := access.OneLine(pairs[i+1], limit); value != "" {
+			all = append(all, pairs[i]+": "+value)
 		}
 	}
-	add("User", req.User)
-	add("Roles", strings.Join(req.Roles, ", "))
-	add("Resources", strings.Join(req.Resources, ", "))
-	add("Reason", req.Reason)
-	add("Time", Time(req.Created))
-	add("Link", url)
-	add("Request ID", string(req.ID))
-	lines = append(lines, access.OneLine(automatic(req, d, reviewFailed), 2*fieldLimit))
-	return access.Cut(strings.Join(lines, "\n"), textLimit)
+	return all
 }
 
 // automatic says in one sentence what became of the automatic approval.
@@ -107,14 +110,31 @@ func note(first, second, reason string) string {
 	return strings.Join(lines, "\n")
 }
 
-// proof begins the last line of the reason of pdhook's approvals.
+// proof begins the last line of the reason of pdhook's approvals, and proven is the form of all of it.
 const proof = "\npdhook: basis="
+
+var proven = regexp.MustCompile(`^Approved by pdhook: .*` + proof + `\S+ oncall=\S+ read=(\S+)$`)
+
+// provenFor is how far the facts behind pdhook's approval can lie from the review: Fresh, and what the clocks here
+// and in Teleport may differ.
+const provenFor = 5 * time.Minute
 
 // Reviewed reports whether pdhook has reviewed the request: as the user that it is now or, as the proof shows,
 // under another name, before its identity was replaced or as another replica. It reviews at most once, ever.
 func Reviewed(req access.Request, reviewer string) bool {
 	_, ours := req.ReviewBy(reviewer)
-	return ours || slices.ContainsFunc(req.Reviews, func(r access.Review) bool { return strings.Contains(r.Reason, proof) })
+	return ours || slices.ContainsFunc(req.Reviews, proves)
+}
+
+// proves reports whether a review is an approval of pdhook's. A person who quotes one adds words, or quotes one
+// whose facts were read for another request, at another time.
+func proves(r access.Review) bool {
+	found := proven.FindStringSubmatch(r.Reason)
+	if found == nil || r.State != access.Approved {
+		return false
+	}
+	read, err := time.Parse(time.RFC3339, found[1])
+	return err == nil && (r.Time.IsZero() || r.Time.Sub(read).Abs() <= provenFor)
 }
 
 // ReviewReason is the reason of pdhook's own review. Its last line makes the approval provable later: it is whole

@@ -66,6 +66,13 @@ Not approved automatically: alice@example.com is not on call for payments.`},
 	if got := Details(req, "", no, nil); utf8.RuneCountInString(got) > textLimit || !strings.HasSuffix(got, "is not on call for payments.") {
 		t.Errorf("a long reason leaves no room for the decision:\n%s", got)
 	}
+	long := strings.Repeat("long ", 1000)
+	req.User, req.Roles, req.Resources, no.Sentence = long, []string{long}, []string{long}, long
+	got := Details(req, "https://proxy.example.com/"+strings.Repeat("x", 300), no, nil)
+	last := got[strings.LastIndex(got, "\n")+1:]
+	if n := utf8.RuneCountInString(got); n > textLimit || strings.Count(got, "\n") != 7 || utf8.RuneCountInString(last) != 2*fieldLimit || !strings.HasPrefix(last, "Not approved") {
+		t.Errorf("everything long: %d characters:\n%s", n, got)
+	}
 }
 
 func TestTheDetailsTellWhatBecameOfTheAutomaticApproval(t *testing.T) {
@@ -182,6 +189,34 @@ func TestReviewReasonEndsWithWhatProvesIt(t *testing.T) {
 		d.Sentence = strings.Repeat("🚒", 9000)
 		if got := ReviewReason(d); len(got) > 4096 || !strings.HasSuffix(got, "….\n"+tt.want) {
 			t.Errorf("%s: a long reason has %d bytes, Teleport takes 4096, and ends in %q", tt.name, len(got), got[len(got)-80:])
+		}
+	}
+}
+
+func TestPdhookKnowsItsOwnReviewAndIsNotTakenInByAQuotation(t *testing.T) {
+	at := time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)
+	ours := ReviewReason(access.Decision{Sentence: "alice is on call for payments\n" + hostile, Evidence: &access.Evidence{
+		User: access.User{ID: "UALICE"}, OnCall: access.OnCall{Policy: "PPAY", Level: 1}, ReadAt: at}})
+	line := ours[strings.LastIndex(ours, "\n"):]
+	for _, tt := range []struct {
+		name   string
+		review access.Review
+		want   bool
+	}{
+		{"by the user that pdhook is", access.Review{Author: "bot", State: access.Denied, Reason: "by hand", Time: at}, true},
+		{"under another name", access.Review{Author: "oldbot", State: access.Approved, Reason: ours, Time: at.Add(9 * time.Second)}, true},
+		{"under another name, with clocks apart", access.Review{Author: "oldbot", State: access.Approved, Reason: ours, Time: at.Add(-4 * time.Minute)}, true},
+		{"under another name, at a time not shown", access.Review{Author: "oldbot", State: access.Approved, Reason: ours}, true},
+		{"a person's", access.Review{Author: "bob", State: access.Approved, Reason: "looks good", Time: at}, false},
+		{"quoted with another request's facts", access.Review{Author: "bob", State: access.Approved, Reason: ours, Time: at.Add(time.Hour)}, false},
+		{"quoted before words", access.Review{Author: "bob", State: access.Approved, Reason: ours + "\nas last time", Time: at}, false},
+		{"quoted after words", access.Review{Author: "bob", State: access.Approved, Reason: "Again: " + ours, Time: at}, false},
+		{"its last line alone", access.Review{Author: "bob", State: access.Approved, Reason: "fine" + line, Time: at}, false},
+		{"quoted in a denial", access.Review{Author: "bob", State: access.Denied, Reason: ours, Time: at}, false},
+		{"with a time that is none", access.Review{Author: "bob", State: access.Approved, Reason: strings.Replace(ours, "read=2026", "read=soon", 1), Time: at}, false},
+	} {
+		if got := Reviewed(access.Request{Reviews: []access.Review{tt.review}}, "bot"); got != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
 		}
 	}
 }

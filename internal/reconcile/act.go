@@ -19,6 +19,7 @@ func (p *pass) act(ctx context.Context) {
 		return
 	}
 	p.effects(ctx, func(a policy.Action) bool { return a.Kind == policy.SubmitReview })
+	urgentPartOver(ctx)
 	p.readIncidents(ctx)
 	p.readResolvers(ctx)
 	p.denyOnlyWhoIsRefused()
@@ -36,7 +37,7 @@ func (p *pass) effects(ctx context.Context, wanted func(policy.Action) bool) {
 			p.claim(ctx, a)
 			continue
 		}
-		if p.claimed == held && !p.again && (a.Kind == policy.OpenIncident || a.Kind == policy.Reopen) && p.work.Request.State == access.Pending {
+		if (p.claimed == held || p.claimed == alone) && !p.again && (a.Kind == policy.OpenIncident || a.Kind == policy.Reopen) && p.work.Request.State == access.Pending {
 			if err := p.readAgain(ctx); err != nil {
 				p.blockIncidents(err)
 				p.work.Blocked[policy.ReviewLane] = true

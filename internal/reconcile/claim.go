@@ -115,7 +115,7 @@ func (p *pass) readAgain(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("reading the request again: %w", err)
 	}
-	p.work.Request, p.again = req, p.claimed == held
+	p.work.Request, p.again = req, p.claimed != unclaimed
 	switch {
 	case req.State != access.Pending:
 		p.work.Claimed = p.work.Claimed || p.due()
@@ -130,7 +130,7 @@ func (p *pass) record(ctx context.Context) (Result, error) {
 	if p.claimed == held {
 		c := claim{}
 		passing := slices.ContainsFunc(p.errs, func(err error) bool { return !lasting(err) })
-		if p.unclear || p.dirty && passing { // the next pass has to look, too
+		if p.unclear || p.dirty && passing && p.heldBack() { // the next pass has to look, too
 			c = p.mine(p.ledger.raw[keyEffect])
 		}
 		set, expect := p.ledger.swap(encode(p.work.Request, p.work.Link.Incidents, c, p.ledger.upstream && len(p.errs) > 0))

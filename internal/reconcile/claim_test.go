@@ -135,3 +135,31 @@ func TestAPassEndsBeforeItsClaimDoes(t *testing.T) {
 		}
 	})
 }
+
+func TestNoClaimIsLeftBehindWhenAllThatFailedWasTheEvaluation(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		time.Sleep(2 * time.Minute) // the request may have lost its traces: everything is looked up
+		w.fail = func(call string, nth int) fault {
+			if call == "user" && nth < 10 {
+				return refusing
+			}
+			return works
+		}
+		w.settle(w.replica("a"), nil)
+		if len(w.incidents) != 1 || w.data[request][keyHolder] != "" {
+			t.Errorf("want an incident and no claim:\n%s\n%v", w.end(), w.calls)
+		}
+	})
+}
+
+func TestARequestThatIsGoneBeforeItIsClaimedOpensNoIncident(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		r := w.replica("a")
+		w.hooks["swap"] = w.expire
+		_, _, _ = w.look(r, access.CauseCreated)
+		w.settle(r, nil)
+		if len(w.incidents) != 0 {
+			t.Errorf("an incident was opened for a request that is gone:\n%s", w.end())
+		}
+	})
+}

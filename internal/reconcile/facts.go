@@ -14,10 +14,8 @@ import (
 	"github.com/pdhook/pdhook/internal/policy"
 )
 
-const (
-	remembered = time.Minute      // how old the answers behind a "no" may be when only time has passed (spec §2)
-	people     = 10 * time.Minute // how long it is remembered which user an e-mail address means, to be confirmed
-)
+// remembered is how old the answers behind a "no" may be when only time has passed (spec §2).
+const remembered = time.Minute
 
 // decide reads the facts that the decision needs and decides. A remembered answer is good enough to look again
 // only where it says "no", and announced no change that is due by now: else everything is asked for anew.
@@ -46,53 +44,6 @@ func (p *pass) decide(ctx context.Context) {
 		err := p.factErrors()
 		p.undecided = !lasting(err)
 		p.errs = append(p.errs, err)
-	}
-}
-
-// shared is how long before a look the names may have been looked up: requests of one moment share those answers.
-// It lies well within the time for which facts are fresh, and a review's deadline counts from them all the same.
-const shared = policy.Fresh / 2
-
-// namesSince says how old the answers may be that lead from names to people and services, while who is on call is
-// asked for anew. A repeated look takes no chances, and neither does one that may deny.
-func (p *pass) namesSince(since, began time.Time) time.Time {
-	if since.Before(began) || p.cause == access.CauseRetry || p.rules.OnIncidentResolved == policy.ResolvedDeny {
-		return since
-	}
-	return began.Add(-shared)
-}
-
-// freshness says at which moments questions may have been asked at the earliest.
-type freshness struct {
-	duty  time.Time // and all that is not named here
-	names time.Time // which service a name means
-	user  time.Time // which user an e-mail address means
-}
-
-// evaluate reads the facts and decides. A user that was looked up before has to be confirmed by what PagerDuty
-// says of duty; else the user is looked up anew.
-func (p *pass) evaluate(ctx context.Context, as freshness) {
-	p.readFacts(ctx, as)
-	p.conclude(ctx, as.duty)
-	if !p.facts.User.Known() || !p.facts.User.ReadAt.Before(as.duty) {
-		return
-	}
-	if at, confirmed := policy.Confirmed(p.rules, p.facts, p.work.Decision, as.duty); confirmed {
-		p.facts.User.ReadAt = at
-		p.judge()
-		return
-	}
-	as.user = as.duty
-	p.readFacts(ctx, as)
-	p.conclude(ctx, as.duty)
-}
-
-// conclude decides, and explains a "no".
-func (p *pass) conclude(ctx context.Context, since time.Time) {
-	p.judge()
-	if p.work.Decision.Verdict == access.No {
-		p.explain(ctx, since)
-		p.judge()
 	}
 }
 
@@ -135,11 +86,11 @@ func (p *pass) readFacts(ctx context.Context, as freshness) {
 	f, since := &p.facts, as.duty
 	f.User, f.OnCalls, f.Incidents = access.Fact[access.User]{}, access.Fact[access.OnCalls]{}, access.Fact[[]policy.IncidentFact]{}
 	f.Services, f.Schedules = nil, nil
-	for _, ref := range p.rules.ServiceRefs(p.work.Request) {
-		f.Services = append(f.Services, policy.NamedService{Ref: ref})
+	for n, ref := range p.rules.ServiceRefs(p.work.Request) {
+		f.Services = append(f.Services, policy.NamedService{Ref: ref, Fact: access.Fact[access.Service]{Err: tooMany(n)}})
 	}
-	for _, ref := range p.rules.ScheduleRefs(p.work.Request) {
-		f.Schedules = append(f.Schedules, policy.NamedSchedule{Ref: ref})
+	for n, ref := range p.rules.ScheduleRefs(p.work.Request) {
+		f.Schedules = append(f.Schedules, policy.NamedSchedule{Ref: ref, Fact: access.Fact[access.Duty]{Err: tooMany(len(f.Services) + n)}})
 	}
 	until := p.work.Request.Expires
 	// A remembered ID spares a question's time: what it brings counts only if the confirming answer, asked for at
@@ -154,13 +105,13 @@ func (p *pass) readFacts(ctx context.Context, as freshness) {
 			f.User = found(since, as.user, func(since time.Time) access.Fact[access.User] { return p.Directory.User(ctx, email, since) })
 		})
 	}
-	for i := range f.Services {
+	for i := range min(len(f.Services), policy.MostNamed) {
 		s := &f.Services[i]
 		wg.Go(func() {
 			s.Fact = found(since, as.names, func(since time.Time) access.Fact[access.Service] { return p.Directory.Service(ctx, s.Ref, since) })
 		})
 	}
-	for i := range f.Schedules {
+	for i := range max(0, min(len(f.Schedules), policy.MostNamed-len(f.Services))) {
 		wg.Go(func() { f.Schedules[i].Fact = p.Directory.Schedule(ctx, f.Schedules[i].Ref, until, since) })
 	}
 	wg.Wait()
@@ -179,13 +130,13 @@ func (p *pass) readFacts(ctx context.Context, as freshness) {
 	}
 }
 
-// found looks a name up. That there is nobody and nothing of that name is worth another question: it may just
-// have been made.
-func found[T any](since, before time.Time, lookUp func(since time.Time) access.Fact[T]) access.Fact[T] {
-	if fact := lookUp(before); !errors.Is(fact.Err, access.ErrNotFound) || !fact.ReadAt.Before(since) {
-		return fact
+// tooMany is why the name at position n of all that a request names is not looked up; nil when it is.
+func tooMany(n int) error {
+	if n < policy.MostNamed {
+		return nil
 	}
-	return lookUp(since)
+	return &access.Failure{Class: access.Permanent,
+		Err: fmt.Errorf("of all the services and schedules that the request names, the first %d are looked up", policy.MostNamed)}
 }
 
 // openIncidents reads the open incidents on services, and which of them are pdhook's own notifications.

@@ -102,30 +102,33 @@ func (p presence) User(id access.RequestID) string {
 	return p.w.requests[id].User
 }
 
-type directory struct{ w *world }
+type directory struct {
+	w          *world
+	remembered map[string]any // by question
+}
 
 // ask answers a question by memory where the caller takes one of that age, else by a call. It is honest: a fact
 // carries the time at which its question was asked, and a failure is not remembered.
-func ask[T any](ctx context.Context, w *world, name, about string, since time.Time, answer func() (T, error)) access.Fact[T] {
+func ask[T any](ctx context.Context, d directory, name, about string, since time.Time, answer func() (T, error)) access.Fact[T] {
 	fact := access.Fact[T]{ReadAt: time.Now()}
 	key := name + " " + about
-	w.mu.Lock()
-	kept, known := w.remembered[key].(access.Fact[T])
-	w.mu.Unlock()
+	d.w.mu.Lock()
+	kept, known := d.remembered[key].(access.Fact[T])
+	d.w.mu.Unlock()
 	if known && since.Before(fact.ReadAt) && !kept.ReadAt.Before(since) {
 		return kept
 	}
-	fact.Err = w.call(ctx, name, "", func() (err error) { fact.Value, err = answer(); return err })
+	fact.Err = d.w.call(ctx, name, "", func() (err error) { fact.Value, err = answer(); return err })
 	if fact.Known() || errors.Is(fact.Err, access.ErrNotFound) {
-		w.mu.Lock()
-		w.remembered[key] = fact
-		w.mu.Unlock()
+		d.w.mu.Lock()
+		d.remembered[key] = fact
+		d.w.mu.Unlock()
 	}
 	return fact
 }
 
 func (d directory) User(ctx context.Context, email string, since time.Time) access.Fact[access.User] {
-	return ask(ctx, d.w, "user", email, since, func() (access.User, error) {
+	return ask(ctx, d, "user", email, since, func() (access.User, error) {
 		for known, u := range d.w.users {
 			if access.SameName(known, email) {
 				return u, nil
@@ -136,7 +139,7 @@ func (d directory) User(ctx context.Context, email string, since time.Time) acce
 }
 
 func (d directory) Service(ctx context.Context, ref string, since time.Time) access.Fact[access.Service] {
-	return ask(ctx, d.w, "service", ref, since, func() (access.Service, error) {
+	return ask(ctx, d, "service", ref, since, func() (access.Service, error) {
 		for _, s := range d.w.services {
 			if access.SameName(s.Name, ref) || "id:"+string(s.ID) == ref {
 				return s, nil
@@ -147,7 +150,7 @@ func (d directory) Service(ctx context.Context, ref string, since time.Time) acc
 }
 
 func (d directory) Schedule(ctx context.Context, ref string, until, since time.Time) access.Fact[access.Duty] {
-	return ask(ctx, d.w, "schedule", ref, since, func() (access.Duty, error) {
+	return ask(ctx, d, "schedule", ref, since, func() (access.Duty, error) {
 		for _, s := range d.w.schedules {
 			if access.SameName(s.Name, ref) || "id:"+string(s.ID) == ref {
 				s.Shifts = slices.DeleteFunc(slices.Clone(s.Shifts), func(sh access.Shift) bool { return sh.Start.After(until) })
@@ -159,7 +162,7 @@ func (d directory) Schedule(ctx context.Context, ref string, until, since time.T
 }
 
 func (d directory) OnCalls(ctx context.Context, user access.UserID, until, since time.Time) access.Fact[access.OnCalls] {
-	return ask(ctx, d.w, "on-calls", string(user), since, func() (access.OnCalls, error) {
+	return ask(ctx, d, "on-calls", string(user), since, func() (access.OnCalls, error) {
 		if user == "" {
 			d.w.t.Error("an on-call question without a user was asked")
 		}
@@ -169,14 +172,14 @@ func (d directory) OnCalls(ctx context.Context, user access.UserID, until, since
 }
 
 func (d directory) OnDuty(ctx context.Context, policy access.PolicyID, since time.Time) access.Fact[access.OnCalls] {
-	return ask(ctx, d.w, "on duty", string(policy), since, func() (access.OnCalls, error) {
+	return ask(ctx, d, "on duty", string(policy), since, func() (access.OnCalls, error) {
 		entries := slices.DeleteFunc(slices.Clone(d.w.onCalls), func(e access.OnCall) bool { return e.Policy != policy })
 		return access.OnCalls{Entries: entries, Now: time.Now()}, nil
 	})
 }
 
 func (d directory) OpenIncidents(ctx context.Context, services []access.ServiceID, since time.Time) access.Fact[[]access.Incident] {
-	return ask(ctx, d.w, "open incidents", fmt.Sprint(services), since, func() (open []access.Incident, err error) {
+	return ask(ctx, d, "open incidents", fmt.Sprint(services), since, func() (open []access.Incident, err error) {
 		if len(services) == 0 {
 			d.w.t.Error("open incidents were asked for without a service")
 		}

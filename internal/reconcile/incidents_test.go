@@ -118,7 +118,18 @@ func TestPluginDataThatNamesAStrangersIncidentIsNotBelieved(t *testing.T) {
 	}
 }
 
-func TestAnOwnIncidentThatWasMovedToAnotherServiceIsLeftToWhoeverDid(t *testing.T) {
+func TestPluginDataThatNamesAStrangersIncidentDoesNotSayWhomToNotify(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		strange := w.incident("disk full", "SSHIP", stranger)
+		w.data[request] = map[string]string{keyIncident: string(strange.ID), keyService: "SSHIP"}
+		w.settle(w.replica("a"), nil)
+		if len(w.incidents) != 2 || w.incidents[1].Service != "SPAY" {
+			t.Errorf("want an incident on payments, which the role names:\n%s\n%s", w.end(), w.log.String())
+		}
+	})
+}
+
+func TestAnOwnIncidentThatWasMovedToAnotherServiceIsToldButNotResolvedAlsoByAReplicaThatNeverSawIt(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		moved := w.incident(access.IncidentKey(request), "SSHIP", bot)
 		w.data[request] = map[string]string{keyRecord: fmt.Sprintf(`{"v":1,"incidents":[{"ref":"payments","service":"SPAY","id":%q}]}`, moved.ID),
@@ -127,8 +138,8 @@ func TestAnOwnIncidentThatWasMovedToAnotherServiceIsLeftToWhoeverDid(t *testing.
 		w.settle(r, nil)
 		w.bob(access.Denied, "no")
 		w.settle(r, nil)
-		if len(w.incidents) != 1 || !w.incidents[0].Open() || len(w.notes[moved.ID]) != 0 {
-			t.Errorf("want the moved incident open and without notes, and no other:\n%s", w.end())
+		if len(w.incidents) != 1 || !w.incidents[0].Open() || len(w.notes[moved.ID]) != 2 {
+			t.Errorf("want the moved incident open with two notes, and no other:\n%s", w.end())
 		}
 	})
 }

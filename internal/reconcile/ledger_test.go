@@ -3,8 +3,10 @@ package reconcile
 import (
 	"maps"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/pdhook/pdhook/internal/access"
 )
@@ -105,23 +107,40 @@ func TestALedgerOfForeignHands(t *testing.T) {
 }
 
 func FuzzParseLedger(f *testing.F) {
-	f.Add(`{"v":1,"incidents":[{"id":"Q1","ref":"payments","verified":true}],"upstream":true}`, "Q1", "SPAY", "2000-01-01T00:01:00Z", "dev,ops", "946684800")
+	f.Add(`{"v":1,"incidents":[{"id":"Q1","ref":"payments","verified":true}],"upstream":true,"reopening":["Q1"]}`, "Q1", "SPAY", "2000-01-01T00:01:00Z", "dev,ops", "946684800")
+	f.Add(`{"v":1,"incidents":[{"id":"Q1","reviews":3,"noted":true,"basis":true},{"ref":"nowhere"}],"reopening":[]}`, "Q1", "SPAY", "2000-01-01T00:01:00.5+01:00", "dev", "-1")
 	f.Add(`{"v":2}`, "", "", "", "", "")
 	f.Add(`{`, "", "S", "never", ",", "x")
 	f.Fuzz(func(t *testing.T, record, incident, service, until, roles, created string) {
-		raw := map[string]string{keyRecord: record, keyIncident: incident, keyService: service, keyUntil: until, keyRoles: roles, keyCreated: created}
+		raw := map[string]string{keyRecord: record, keyIncident: incident, keyService: service, keyUntil: until, keyRoles: roles, keyCreated: created,
+			keyEffect: effectReopen, keyHolder: "a"}
+		for _, value := range raw {
+			if !utf8.ValidString(value) {
+				return // gRPC lets no other text through
+			}
+		}
 		l, err := parseLedger(raw)
 		if err != nil {
+			if !reflect.DeepEqual(l, ledger{}) {
+				t.Errorf("an error beside what was read: %+v", l)
+			}
 			return
 		}
 		for _, i := range l.incidents {
-			if i.Verified || i.Status != "" || i.MergedInto != "" {
+			if i.Verified || i.Status != "" || i.AcknowledgedBy != nil || i.MergedInto != "" {
 				t.Errorf("plugin data vouches for an incident: %+v", i)
 			}
 		}
 		again, err := parseLedger(merged(raw, encode(l.request("id"), l.incidents, l.claim, l.upstream)))
-		if err != nil || len(again.incidents) != len(l.incidents) || again.upstream != l.upstream {
-			t.Errorf("written and read again: %+v, %v, want %+v", again, err, l)
+		if err != nil || !reflect.DeepEqual(again.incidents, l.incidents) || again.upstream != l.upstream {
+			t.Fatalf("written and read again: %+v, %v, want %+v", again, err, l)
+		}
+		if r, w := again.claim, l.claim; r.effect != w.effect || r.holder != w.holder || !slices.Equal(r.reopening, w.reopening) ||
+			w.until.UTC().Year() >= 0 && r.until.Unix() != w.until.Unix() {
+			t.Errorf("claim written and read again: %+v, want %+v", r, w)
+		}
+		if r, w := again.request("id"), l.request("id"); !reflect.DeepEqual(r, w) {
+			t.Errorf("request written and read again: %+v, want %+v", r, w)
 		}
 	})
 }

@@ -86,9 +86,15 @@ func (p *pass) recall(ctx context.Context) {
 // to read, nothing is shown either (spec §12).
 func (p *pass) observeGone(ctx context.Context) (bool, error) {
 	link := p.work.Link
+	if p.linked && !link.Open() {
+		return false, nil // whether it is gone does not matter any more
+	}
 	if here := p.Requests.Cluster(); here != "" && link.Cluster != "" && here != link.Cluster {
 		return false, &access.Failure{Class: access.Permanent, Err: fmt.Errorf(
 			"the request is of cluster %s, pdhook is connected to %s: each cluster needs a store.path of its own", link.Cluster, here)}
+	}
+	if p.linked && !link.Open() {
+		return false, nil
 	}
 	gone := p.Presence.Gone(p.id) || (p.linked && !link.Expires.IsZero() && p.now().After(link.Expires))
 	if !gone {
@@ -98,9 +104,6 @@ func (p *pass) observeGone(ctx context.Context) (bool, error) {
 		// What lists show may lag behind the watch for a moment, so the next looks come soon.
 		return false, &access.Failure{Class: access.Retry,
 			Err: errors.New("the request is not visible in Teleport: may pdhook's role list and read access_request?")}
-	}
-	if p.linked && !link.Open() {
-		return false, nil
 	}
 	if err := p.readLedger(ctx); err != nil {
 		return false, err
@@ -177,8 +180,10 @@ func (p *pass) planIncidents() {
 	p.plan(p.notifyRefs())
 }
 
-// readIncidents reads every linked incident that is not ended, and drops those that are not ours.
+// readIncidents reads every linked incident that is not ended, and drops those that are not ours. Where none of ours is
+// left, the services that foreign hands named with theirs say nothing either.
 func (p *pass) readIncidents(ctx context.Context) {
+	foreign := false
 	for i := range p.work.Link.Incidents {
 		incident := &p.work.Link.Incidents[i]
 		if incident.ID == "" || incident.Ended {
@@ -187,6 +192,14 @@ func (p *pass) readIncidents(ctx context.Context) {
 		if err := p.readIncident(ctx, incident); err != nil {
 			p.block(i, err)
 		}
+		foreign = foreign || incident.ID == ""
+	}
+	if !foreign {
+		return
+	}
+	p.planIncidents()
+	if p.claimed == refused {
+		p.blockIncidents(nil)
 	}
 }
 
@@ -209,12 +222,8 @@ func (p *pass) readIncident(ctx context.Context, linked *access.LinkedIncident) 
 		if err != nil {
 			return err
 		}
-		if moved, _ := policy.Owned(now, p.id, now.Service, p.bot); moved && !owned {
-			p.log.Warn("The incident was moved to another service; leaving it to whoever did", "pd_incident_id", now.ID)
-			linked.Ended = true
-			return nil
-		}
-		if !owned {
+		// One that was moved is told everything, whichever replica looks, but not resolved or reopened.
+		if moved, _ := policy.Owned(now, p.id, now.Service, p.bot); !owned && !moved {
 			p.disown(linked, why)
 			return nil
 		}

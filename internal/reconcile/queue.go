@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,6 +35,7 @@ type Queue struct {
 	owner   func(access.RequestID) string
 	log     *slog.Logger
 	now     func() time.Time
+	random  func(below time.Duration) time.Duration
 
 	mu       sync.Mutex // taken under the work queue's lock, never the other way round
 	of       map[access.RequestID]*ticket
@@ -55,14 +57,15 @@ type ticket struct {
 // not hold up another's single request.
 func NewQueue(owner func(access.RequestID) string, log *slog.Logger) *Queue {
 	q := &Queue{
-		backoff: jitter{workqueue.NewTypedItemExponentialFailureRateLimiter[access.RequestID](firstRetry, lastRetry)},
-		lasting: jitter{workqueue.NewTypedItemExponentialFailureRateLimiter[access.RequestID](firstRetry, slowRetry)},
 		owner:   owner,
 		log:     log,
 		now:     time.Now,
+		random:  rand.N[time.Duration],
 		of:      map[access.RequestID]*ticket{},
 		purgeAt: firstPurge,
 	}
+	q.backoff = jitter{workqueue.NewTypedItemExponentialFailureRateLimiter[access.RequestID](firstRetry, lastRetry), q}
+	q.lasting = jitter{workqueue.NewTypedItemExponentialFailureRateLimiter[access.RequestID](firstRetry, slowRetry), q}
 	waiting := workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[access.RequestID]{Queue: newOrder(q.userOf, q.urgent)})
 	delaying := workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[access.RequestID]{Queue: waiting})
 	q.queue = workqueue.NewTypedRateLimitingQueueWithConfig(q.backoff,
@@ -82,7 +85,7 @@ func (q *Queue) urgent(id access.RequestID) bool {
 // passing reports whether a cause is only time passing.
 func passing(cause string) bool {
 	switch cause {
-	case access.CauseTimer, access.CauseRetry, access.CauseReconnect, access.CauseReload, access.CauseRecovered, access.CauseRules:
+	case access.CauseTimer, access.CauseRetry, access.CauseReconnect, access.CauseReload, access.CauseRecovered, access.CauseRules, access.CauseDelivery:
 		return true
 	}
 	return false
@@ -109,6 +112,23 @@ func (q *Queue) Wake(id access.RequestID, cause string) {
 	q.queue.AddAfter(id, max(0, WakeEvery-q.now().Sub(t.looked)))
 }
 
+// RetryFailing brings back at once every request whose latest look failed, or that is being looked at: what it
+// failed for may be over.
+func (q *Queue) RetryFailing() {
+	var ids []access.RequestID
+	q.mu.Lock()
+	for id, t := range q.of {
+		if t.failing != "" || t.running {
+			ids = append(ids, id)
+		}
+	}
+	q.mu.Unlock()
+	slices.Sort(ids) // the oldest first: they are UUIDs that begin with the time
+	for _, id := range ids {
+		q.Add(id, access.CauseRecovered)
+	}
+}
+
 // note keeps the cause. A later pass of time does not hide a change that still waits; a look that may rest on
 // remembered answers hides nothing.
 func (q *Queue) note(id access.RequestID, cause string) ticket {
@@ -131,17 +151,14 @@ func (q *Queue) note(id access.RequestID, cause string) ticket {
 	return *t
 }
 
-// Run looks at requests with the given number of workers until the context ends. Passes that run by then
-// get grace to finish.
+// Run looks at requests with the given number of workers until the context ends. A pass whose urgent part is
+// over goes on beside them. Passes that run by then get grace to finish.
 func (q *Queue) Run(ctx context.Context, workers int, grace time.Duration, look func(ctx context.Context, id access.RequestID, cause string) (Result, error)) error {
 	passes, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	var wg sync.WaitGroup
+	c := &crew{queue: q, look: look, beside: make(chan struct{}, mostBeside)}
 	for range workers {
-		wg.Go(func() {
-			for q.one(passes, look) {
-			}
-		})
+		c.passes.Go(func() { c.work(passes) })
 	}
 	<-ctx.Done()
 	q.mu.Lock()
@@ -150,7 +167,7 @@ func (q *Queue) Run(ctx context.Context, workers int, grace time.Duration, look 
 	q.queue.ShutDown()
 	stop := time.AfterFunc(grace, cancel)
 	defer stop.Stop()
-	wg.Wait()
+	c.passes.Wait()
 	return nil
 }
 
@@ -213,7 +230,7 @@ func (q *Queue) end(id access.RequestID, result Result, err error) {
 		q.backoff.Forget(id)
 		q.lasting.Forget(id)
 	case at.After(q.now()):
-		q.later(id, access.CauseRetry, at.Sub(q.now())+rand.N(time.Second))
+		q.later(id, access.CauseRetry, at.Sub(q.now())+q.random(time.Second))
 	case lasting(err): // what looks lasting may be a proxy's passing answer: the first tries come soon
 		q.later(id, access.CauseRetry, q.lasting.When(id))
 	default:
@@ -270,15 +287,11 @@ func (q *Queue) Status() Status {
 // jitter spreads retries, so that what failed together does not come back together.
 type jitter struct {
 	workqueue.TypedRateLimiter[access.RequestID]
+	queue *Queue
 }
 
-// When gives the next delay of the request.
+// When gives the next delay of the request, up to a quarter longer.
 func (j jitter) When(id access.RequestID) time.Duration {
-	return spread(j.TypedRateLimiter.When(id))
-}
-
-// spread makes a delay up to a quarter longer.
-func spread(d time.Duration) time.Duration {
-	d = max(d, 0)
-	return d + rand.N(d/4+time.Millisecond)
+	d := max(j.TypedRateLimiter.When(id), 0)
+	return d + j.queue.random(d/4+time.Millisecond)
 }

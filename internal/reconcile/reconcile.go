@@ -204,3 +204,13 @@ func (p *pass) blockIncidents(err error) {
 		p.errs = append(p.errs, err)
 	}
 }
+
+// heldBack reports whether something on an incident was left to the next pass.
+func (p *pass) heldBack() bool {
+	for lane, blocked := range p.work.Blocked {
+		if blocked && lane != policy.ReviewLane {
+			return true
+		}
+	}
+	return false
+}

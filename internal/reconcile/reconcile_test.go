@@ -169,6 +169,23 @@ func TestARequestThatIsMerelyNotVisibleIsReportedAndLeftAlone(t *testing.T) {
 	})
 }
 
+func TestALateEventOfAFinishedRequestIsNoReasonToLookForItAfterARestart(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		r := w.replica("a")
+		w.once(r, access.CauseCreated)
+		w.expire()
+		w.once(r, access.CauseGone)
+		w.stores["a"].events[request] = []access.EventID{"E1"} // of the incident that pdhook resolved
+		delete(w.gone, request)                                // a new process has not seen it go
+		w.writes = nil
+		w.once(w.replica("a"), "webhook")
+		w.wantWrites()
+		if left := w.stores["a"].events[request]; len(left) != 0 {
+			t.Errorf("events left = %q, want none", left)
+		}
+	})
+}
+
 func TestARequestThatNamesNothingIsIgnored(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.annotate("notify")
@@ -232,6 +249,21 @@ func TestTheNextLookIsWhenTheShiftStarts(t *testing.T) {
 		w.once(r, access.CauseShift)
 		if got := w.requests[request].State; got != access.Approved {
 			t.Errorf("state = %s, want approved", got)
+		}
+	})
+}
+
+func TestAWebhookForAFinishedRequestThatIsGoneIsDoneWithAfterARestart(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.settle(w.replica("a"), nil)
+		w.expire()
+		r := w.replica("a")
+		w.settle(r, nil)
+		w.gone[request] = false // the watch of a new process has never seen it
+		w.stores["a"].events[request] = []access.EventID{"E1"}
+		w.once(r, "webhook incident.resolved")
+		if left := w.stores["a"].events[request]; len(left) != 0 {
+			t.Errorf("events %v still wait", left)
 		}
 	})
 }

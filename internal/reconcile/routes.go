@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -33,6 +34,10 @@ func (p *pass) notifyRefs() []string {
 
 // plan plans an incident on each of the services, keeping what is known of those planned before.
 func (p *pass) plan(refs []string) {
+	if len(refs) > policy.MostNamed {
+		p.warnOnce("A request names too many services to notify", fmt.Errorf("it names %d, and incidents are opened on the first %d", len(refs), policy.MostNamed))
+		refs = refs[:policy.MostNamed]
+	}
 	kept := p.work.Link.Incidents
 	p.work.Link.Incidents = nil
 	for _, ref := range refs {

@@ -1,14 +1,11 @@
 package reconcile
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
-	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -37,6 +34,7 @@ type world struct {
 	requests  map[access.RequestID]access.Request
 	data      map[access.RequestID]map[string]string
 	threshold int  // approvals that Teleport wants
+	denials   int  // denials that Teleport wants
 	denied    bool // Teleport refuses pdhook's reviews
 	cluster   string
 	gone      map[access.RequestID]bool
@@ -61,7 +59,8 @@ type world struct {
 	calls   []string // every call, by name
 	writes  []string // those that change Teleport or PagerDuty, with what they write
 	fail    func(call string, nth int) fault
-	hooks   map[string]func() // run before the call of that name, once
+	around  func(ctx context.Context, call, write string, perform func() error) error // nil: a call fares as fail, hooks and latency say
+	hooks   map[string]func()                                                         // run before the call of that name, once
 	latency map[string]time.Duration
 	limits  []time.Time // deadlines of the review calls
 	log     strings.Builder
@@ -97,6 +96,7 @@ func newWorld(t *testing.T) *world {
 		requests:  map[access.RequestID]access.Request{},
 		data:      map[access.RequestID]map[string]string{},
 		threshold: 1,
+		denials:   1,
 		gone:      map[access.RequestID]bool{},
 		users:     map[string]access.User{alice: {ID: "UALICE", Name: "Alice", Email: alice}},
 		services:  []access.Service{{ID: "SPAY", Name: "payments", Policy: "PPAY"}, {ID: "SSHIP", Name: "shipping", Policy: "PSHIP"}},
@@ -154,7 +154,7 @@ func (w *world) replica(name string) *Reconciler {
 		w.stores[name] = newMemory()
 	}
 	return New(Config{
-		Requests: teleport{w}, Presence: presence{w}, Directory: directory{w}, Incidents: pagerduty{w},
+		Requests: teleport{w}, Presence: presence{w}, Directory: directory{w, w.remembered}, Incidents: pagerduty{w},
 		Links: links{w, w.stores[name]}, Replica: name,
 		Rules: func() policy.Rules { return w.rules },
 		Log:   w.logger,
@@ -213,6 +213,9 @@ func (w *world) once(r *Reconciler, cause string) {
 
 // call is entered by every call of the fakes; perform changes the world.
 func (w *world) call(ctx context.Context, name, write string, perform func() error) error {
+	if w.around != nil {
+		return w.around(ctx, name, write, perform)
+	}
 	w.mu.Lock()
 	hook, wait := w.hooks[name], w.latency[name]
 	delete(w.hooks, name)
@@ -272,13 +275,16 @@ func (w *world) review(id access.RequestID, author string, state access.State, r
 		return req, fmt.Errorf("the request has been already %s", req.State)
 	}
 	req.Reviews = append(req.Reviews, access.Review{Author: author, State: state, Reason: reason, Time: time.Now()})
-	approvals := 0
+	approvals, denials := 0, 0
 	for _, r := range req.Reviews {
-		if r.State == access.Approved {
+		switch r.State {
+		case access.Approved:
 			approvals++
+		case access.Denied:
+			denials++
 		}
 	}
-	if state == access.Denied || approvals >= w.threshold {
+	if denials >= w.denials || approvals >= w.threshold {
 		req.State, req.ResolveReason = state, reason
 	}
 	w.requests[id] = req
@@ -350,48 +356,4 @@ func (w *world) resolvedBy(id access.IncidentID, who access.User) {
 	}
 	incident.Status, incident.ResolvedBy = access.Resolved, who.Name
 	w.resolvers[id] = who
-}
-
-// moments and numbers are the parts of the texts that depend on how long something took and what came first.
-var (
-	moments = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`)
-	numbers = regexp.MustCompile(`\bQ\d+\b`)
-)
-
-func inOneLine(text string) string {
-	return strings.ReplaceAll(numbers.ReplaceAllString(moments.ReplaceAllString(text, "TIME"), "Q"), "\n", " / ")
-}
-
-// end tells how everything ended, in the words that people see there.
-func (w *world) end() string {
-	var b strings.Builder
-	if req, ok := w.requests[request]; ok {
-		fmt.Fprintf(&b, "request %s\n", req.State)
-		for _, r := range req.Reviews {
-			fmt.Fprintf(&b, "  review %s by %s\n", r.State, r.Author)
-		}
-	} else {
-		b.WriteString("request gone\n")
-	}
-	incidents := slices.Clone(w.incidents)
-	slices.SortFunc(incidents, func(a, b access.Incident) int {
-		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Key, b.Key), cmp.Compare(a.ID, b.ID))
-	})
-	for _, i := range incidents {
-		key := strings.Replace(i.Key, string(request), "ID", 1)
-		fmt.Fprintf(&b, "incident on %s, key %s, %s\n", i.Service, key, i.Status)
-		for _, n := range w.notes[i.ID] {
-			fmt.Fprintf(&b, "  note %s\n", inOneLine(n.Content))
-		}
-	}
-	data := w.data[request]
-	for _, k := range slices.Sorted(maps.Keys(data)) {
-		if k != keyRecord && k != keyIncident && k != keyCreated {
-			fmt.Fprintf(&b, "data %s=%s\n", k, inOneLine(data[k]))
-		}
-	}
-	if len(w.incidents) > 0 && data[keyHolder] == "" && !slices.ContainsFunc(w.incidents, func(i access.Incident) bool { return string(i.ID) == data[keyIncident] }) {
-		fmt.Fprintf(&b, "data %s=%q names no incident\n", keyIncident, data[keyIncident])
-	}
-	return b.String()
 }

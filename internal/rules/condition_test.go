@@ -304,8 +304,21 @@ func FuzzConditions(f *testing.F) {
 			t.Errorf("holds with an error: %v", err)
 		}
 		again, errAgain := holds(condition)
-		if got != again || (err == nil) != (errAgain == nil) {
+		if got != again || fmt.Sprint(err) != fmt.Sprint(errAgain) {
 			t.Errorf("got %v, %v, then %v, %v", got, err, again, errAgain)
+		}
+		if err != nil {
+			return
+		}
+		// The laws of logic hold for every condition that gives an answer; one near a limit may give none.
+		for form, want := range map[string]bool{
+			"(%s\n)": got, "!(%s\n)": !got, "(%s\n) && true": got, "(%s\n) && false": false, "(%s\n) || false": got, "(%s\n) || true": true,
+			"false || (%s\n)": got, "true && (%s\n)": got, "(%s\n) == true": got, "(%s\n) != true": !got,
+		} {
+			composed := fmt.Sprintf(form, condition)
+			if holds, err := holds(composed); err == nil && holds != want {
+				t.Errorf("%q is %v, but %q is %v", condition, got, composed, holds)
+			}
 		}
 	})
 }

@@ -98,7 +98,7 @@ func (l badgerLog) Warningf(format string, args ...any) {
 }
 
 func (l badgerLog) warn(format string, args []any) string {
-	text := strings.TrimSpace(fmt.Sprintf(format, args...))
+	text := oneLine(fmt.Sprintf(format, args...))
 	l.log.Warn("badger", "text", text)
 	return text
 }
@@ -106,5 +106,8 @@ func (l badgerLog) warn(format string, args []any) string {
 func (l badgerLog) Infof(format string, args ...any) { l.Debugf(format, args...) }
 
 func (l badgerLog) Debugf(format string, args ...any) {
-	l.log.Debug("badger", "text", strings.TrimSpace(fmt.Sprintf(format, args...)))
+	l.log.Debug("badger", "text", oneLine(fmt.Sprintf(format, args...)))
 }
+
+// oneLine puts on one line what Badger says on several.
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }

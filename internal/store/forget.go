@@ -8,8 +8,9 @@ import (
 	"github.com/pdhook/pdhook/internal/access"
 )
 
-// portion bounds what one step of forgetting writes, in bytes: others need not wait long for the writer,
-// and together with the largest change there is (maxBatch) it stays below Badger's limit.
+// portion bounds what one step of long work (forgetting, finishing a storm of events) writes, in bytes: others
+// need not wait long for the writer, and together with the largest change there is (maxBatch) it stays below
+// Badger's limit.
 const portion = 128 << 10
 
 // round is one pass over all that may be old, in as many steps as it takes: for each index by time the
@@ -19,8 +20,11 @@ type round map[byte]key
 // forget deletes a portion of what has been kept long enough, and tells whether more may be left. It
 // deletes by what the records say rather than by Badger's expiry: an event is kept until it took
 // effect, and the decision on a request as long as the link is open, however old they are. It works
-// below the reserve, since only that may lead out of it.
+// below the reserve, since only that may lead out of it, but not where nothing may be written: later then.
 func (s *Store) forget(r round) (more bool, err error) {
+	if s.reserve.checkLeast() != nil {
+		return false, nil
+	}
 	var w *edit
 	err = s.view(func(now snapshot) error {
 		w = &edit{now: now, own: changes{}}

@@ -71,8 +71,13 @@ func TestForgettingWorksBelowTheReserve(t *testing.T) {
 	r := newRig(t)
 	r.accept(event("e1"))
 	r.concern("e1", "ignored")
-	r.setRoom(room{})
 	r.pass(Remembered + time.Second)
+	r.setRoom(room{free: 18 << 20, used: 2 << 20}) // 16 + 2 sharp
+	r.forgetAll()
+	if got := r.deliveries(); len(got) != 1 {
+		t.Errorf("got %d deliveries where nothing may be written, want 1", len(got))
+	}
+	r.setRoom(room{free: 18<<20 + 1, used: 2 << 20})
 	r.forgetAll()
 	if got := r.deliveries(); len(got) != 0 {
 		t.Errorf("got %d deliveries, want none", len(got))

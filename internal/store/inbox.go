@@ -82,6 +82,9 @@ func (s *Store) Accept(ctx context.Context, e access.Event) (fresh bool, err err
 		if known = found && !s.forgettable(before); known {
 			return nil
 		}
+		if err := s.reserve.check(); err != nil {
+			return err // passed since the event came
+		}
 		if found {
 			w.delete(receivedKey(before.Received, e.ID))
 		}

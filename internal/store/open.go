@@ -107,6 +107,9 @@ func roomToOpen(cfg Config) error {
 
 // open opens Badger and checks whose directory it is.
 func (s *Store) open() error {
+	if err := dropEmptyLogs(s.path); err != nil {
+		return s.openError(err)
+	}
 	db, err := badger.Open(smallOptions(s.path, badgerLog{s.log, s.report}))
 	if err != nil {
 		return s.openError(err)
@@ -130,7 +133,7 @@ func (s *Store) openError(err error) error {
 	if strings.Contains(err.Error(), "Another process is using this Badger database") {
 		return fmt.Errorf("%w: another pdhook runs on %s; stop it or set another store.path", ErrInUse, s.path)
 	}
-	return fmt.Errorf("store in %s cannot be opened: %v; move it aside: accepted events not yet processed in it are lost, links are rebuilt", s.path, err)
+	return fmt.Errorf("store in %s cannot be opened: %s; move it aside: accepted events not yet processed in it are lost, links are rebuilt", s.path, oneLine(err.Error()))
 }
 
 // checkIn reads what directory this is, and signs a new one.

@@ -4,23 +4,30 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/pdhook/pdhook/internal/access"
 )
 
 // view reads one state of the disk. Damage that it meets ends the store.
-func (s *Store) view(read func(snapshot) error) error {
+func (s *Store) view(read func(snapshot) error) (err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.closed {
 		return ErrClosed
 	}
-	err := s.db.View(func(txn *badger.Txn) error { return read(snapshot{txn}) })
-	if errors.Is(err, errDamaged) {
-		s.report(err)
-	}
-	return err
+	defer func() {
+		if p := recover(); p != nil {
+			s.log.Error("Reading the store panicked", "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("%w: reading panicked: %v", errDamaged, p)
+		}
+		if errors.Is(err, errDamaged) {
+			s.report(err)
+		}
+	}()
+	// When Badger has reported that it could not begin a new log, it panics at whoever still reads.
+	return s.db.View(func(txn *badger.Txn) error { return read(snapshot{txn}) })
 }
 
 // report tells Run of damage, once.

@@ -10,8 +10,9 @@ import (
 	"github.com/pdhook/pdhook/internal/access"
 )
 
-// Record stores an outcome in one synced write. An event that no other request waits for is finished by
-// it: its body is dropped, and ID, type, times and outcome stay.
+// Record stores an outcome: link, decision and events in one synced write, and what does not fit into it of
+// many events in further ones. An event that no other request waits for is finished by it: its body is
+// dropped, and ID, type, times and outcome stay.
 //
 // Nothing is written when all is as it is stored already. Link.Updated and Decision.Time do not count as
 // a difference, nor do the times at which the facts of anything but an approval were read: a quiet
@@ -30,28 +31,43 @@ func (s *Store) Record(ctx context.Context, o access.Outcome) error {
 	if err != nil {
 		return err
 	}
-	finished := unique(o.Finished)
-	err = s.do(ctx, func(w *edit) error {
-		if err := recordLink(w, link); err != nil {
-			return err
-		}
-		if err := recordDecision(w, decision); err != nil {
-			return err
-		}
-		for _, id := range finished {
-			if err := s.taken(w, id, request); err != nil {
+	for left := unique(o.Finished); ; {
+		var rest []access.EventID // the writer's until do returns nil
+		err := s.do(ctx, func(w *edit) (err error) {
+			if err := recordLink(w, link); err != nil {
 				return err
 			}
+			if err := recordDecision(w, decision); err != nil {
+				return err
+			}
+			if rest, err = s.takeSome(w, left, request); err != nil || len(w.own) == 0 {
+				return err
+			}
+			return s.reserve.check()
+		})
+		if err != nil {
+			return fmt.Errorf("recording request %s: %w", request, err)
 		}
-		if len(w.own) == 0 {
+		if left = rest; len(left) == 0 {
 			return nil
 		}
-		return s.reserve.check()
-	})
-	if err != nil {
-		return fmt.Errorf("recording request %s: %w", request, err)
+		link, decision = nil, nil
 	}
-	return nil
+}
+
+// takeSome notes as many events as fit into a portion, but at least one, as taken by the request and gives the
+// others. In a storm there are thousands, and each lists all the requests that it waits for.
+func (s *Store) takeSome(w *edit, events []access.EventID, request access.RequestID) (rest []access.EventID, err error) {
+	begin := w.size
+	for i, id := range events {
+		if w.size-begin >= portion {
+			return events[i:], nil
+		}
+		if err := s.taken(w, id, request); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
 }
 
 // requestOf gives the one request that an outcome is about.

@@ -11,12 +11,17 @@ import (
 )
 
 // Badger writes through memory maps: a volume without free blocks kills the process by SIGBUS instead of
-// returning an error. So nothing is stored unless this much stays free: a fixed part for the logs and
+// returning an error. So nothing new is stored unless this much stays free: a fixed part for the logs and
 // tables under way, and for compaction, which writes tables anew, a multiple of what the directory has.
 const (
 	reserveFixed = 64 << 20
 	reserveTimes = 4
-	// measureEvery bounds how often the volume is looked at.
+	// leastFixed and once what the directory has must be free for anything to be written, be it to finish or
+	// to forget what is there: a table of each level, and one compaction of all there is. Others may fill the
+	// volume faster than Badger's own work, which nothing can hold up once it began, uses the reserve.
+	leastFixed = 16 << 20
+	// measureEvery bounds how often the volume is looked at for those who only ask. Whoever writes looks
+	// before each commit: within a second a burst of large events could pass the reserve.
 	measureEvery = time.Second
 )
 
@@ -25,6 +30,8 @@ const (
 type room struct{ free, used uint64 }
 
 func (r room) needed() uint64 { return reserveFixed + reserveTimes*r.used }
+
+func (r room) least() uint64 { return leastFixed + r.used }
 
 // reserve watches the free space of the store's volume.
 type reserve struct {
@@ -40,10 +47,10 @@ type reserve struct {
 
 // check gives ErrFull, with the figures, when the volume is at its reserve.
 func (r *reserve) check() error {
-	last, err := r.look()
+	last, err := r.look(measureEvery)
 	switch {
 	case err != nil:
-		return fmt.Errorf("measuring free space of %s: %w", r.dir, err)
+		return err
 	case last.free <= last.needed():
 		return fmt.Errorf("%w: volume of %s has %s free, more than %s are needed (64 MiB and four times the %s in use); free space or enlarge the volume",
 			ErrFull, r.dir, size(last.free), size(last.needed()), size(last.used))
@@ -51,16 +58,32 @@ func (r *reserve) check() error {
 	return nil
 }
 
+// checkLeast measures anew and gives ErrFull, with the figures, when nothing at all may be written.
+func (r *reserve) checkLeast() error {
+	last, err := r.look(0)
+	switch {
+	case err != nil:
+		return err
+	case last.free <= last.least():
+		return fmt.Errorf("%w: volume of %s has %s free, nothing is written below %s; free space or enlarge the volume",
+			ErrFull, r.dir, size(last.free), size(last.least()))
+	}
+	return nil
+}
+
 func (r *reserve) used() (uint64, error) {
-	last, err := r.look()
+	last, err := r.look(measureEvery)
 	return last.used, err
 }
 
-func (r *reserve) look() (room, error) {
+// look gives what was measured less than maxAge ago.
+func (r *reserve) look(maxAge time.Duration) (room, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if age := r.now().Sub(r.at); r.at.IsZero() || age < 0 || age >= measureEvery {
-		r.last, r.err = r.measure(r.dir)
+	if age := r.now().Sub(r.at); r.at.IsZero() || age < 0 || age >= maxAge {
+		if r.last, r.err = r.measure(r.dir); r.err != nil {
+			r.err = fmt.Errorf("measuring free space of %s: %w", r.dir, r.err)
+		}
 		r.at = r.now()
 	}
 	return r.last, r.err

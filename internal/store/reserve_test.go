@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,7 +50,42 @@ func TestNothingIsStoredAtTheReserveAndItRecovers(t *testing.T) {
 	wantSame(t, "link", must[access.Link](t)(r.Link(t.Context(), "r1")), changed)
 }
 
-func TestVolumeIsMeasuredOnceASecond(t *testing.T) {
+func TestBurstWithinASecondDoesNotPassTheReserve(t *testing.T) {
+	stub := &engineStub{}
+	r := newRig(t, stubbed(stub), func(r *rig) { // each commit takes a MiB of what is left
+		r.cfg.space = func(string) (room, error) { return room{free: uint64(104-stub.count()) << 20}, nil }
+	})
+	for i := range 64 {
+		if _, err := r.Accept(t.Context(), event(access.EventID(fmt.Sprint(i)))); err != nil && !errors.Is(err, ErrFull) {
+			t.Fatal(err)
+		}
+	}
+	if got := stub.count(); got != 40 {
+		t.Errorf("got %d MiB stored, want the 40 above the reserve of 64", got)
+	}
+}
+
+func TestNothingIsWrittenWhereBadgerWouldBeKilled(t *testing.T) {
+	r := newRig(t)
+	r.accept(event("let in"))
+	r.mu.Lock()
+	r.room = room{free: 18 << 20, used: 2 << 20} // 16 + 2 sharp; no second has passed
+	r.mu.Unlock()
+	if _, err := r.Accept(t.Context(), event("e1")); !errors.Is(err, ErrFull) {
+		t.Errorf("accept: got %v, want ErrFull", err)
+	}
+	err := r.Concern(t.Context(), "let in", nil, "ignored")
+	for _, part := range []string{r.cfg.Path, "18.0 MiB free", "nothing is written below 18.0 MiB", "free space or enlarge"} {
+		if !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), part) {
+			t.Errorf("concern: got %v, want ErrFull with %q in it", err, part)
+		}
+	}
+	r.setRoom(room{free: 1 << 40})
+	r.concern("let in", "ignored")
+	r.accept(event("e1"))
+}
+
+func TestWhoOnlyAsksMeasuresTheVolumeOnceASecond(t *testing.T) {
 	r := newRig(t)
 	r.accept(event("e1"))
 	r.mu.Lock()

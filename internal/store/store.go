@@ -108,7 +108,7 @@ func (s *Store) Close() error {
 
 func (s *Store) release() error {
 	if err := s.db.Close(); err != nil {
-		return fmt.Errorf("closing the store in %s: %v", s.path, err) // %v: Badger's errors stay here
+		return fmt.Errorf("closing the store in %s: %s", s.path, oneLine(err.Error())) // Badger's errors stay here
 	}
 	return nil
 }

@@ -127,9 +127,12 @@ func (s *Store) commit(first *operation) (left *operation, err error) {
 			batch = append(batch, first)
 			return err
 		}
+		full := s.reserve.checkLeast()
 		for o := first; o != nil; o = s.next() {
 			e := &edit{now: now, batch: all, own: changes{}}
-			o.err = s.prepare(o, e)
+			if o.err = s.prepare(o, e); o.err == nil && len(e.own) > 0 {
+				o.err = full
+			}
 			if o.err == nil && size+e.size > maxBatch {
 				left = o
 				return nil
@@ -182,7 +185,7 @@ func (s *Store) sync(c changes) error {
 		return nil
 	}
 	if err := s.db.Commit(c); err != nil {
-		return fmt.Errorf("committing: %v", err) // %v: Badger's errors are not our contract
+		return fmt.Errorf("committing: %s", oneLine(err.Error())) // Badger's errors are not our contract
 	}
 	return nil
 }

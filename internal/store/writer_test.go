@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dgraph-io/badger/v4"
 	"github.com/pdhook/pdhook/internal/access"
 )
 
@@ -341,5 +342,29 @@ func TestCallsWithoutAWriterEndWithTheirContextOrTheStore(t *testing.T) {
 	}
 	if err := s.Close(); err != nil {
 		t.Errorf("closing again: %v", err)
+	}
+}
+
+// lostLog is Badger after it could not begin a new log: it panics at whoever reads.
+type lostLog struct{ engine }
+
+func (lostLog) View(func(*badger.Txn) error) error { panic("invalid memory address") }
+
+func TestReaderAtWhomBadgerPanicsEndsTheStore(t *testing.T) {
+	r := newRig(t)
+	whole := r.db
+	r.Store.mu.Lock()
+	r.db = lostLog{whole}
+	r.Store.mu.Unlock()
+	if _, err := r.OpenLinks(t.Context()); err == nil || !strings.Contains(err.Error(), "invalid memory address") {
+		t.Errorf("got error %v, want what Badger panicked with", err)
+	}
+	<-r.ended
+	if err := r.stop(); err == nil || !strings.Contains(err.Error(), "invalid memory address") {
+		t.Errorf("Run: got error %v, want what Badger panicked with", err)
+	}
+	r.stop = func() error { return nil }
+	if err := whole.Close(); err != nil { // the process would end now
+		t.Error(err)
 	}
 }

@@ -29,6 +29,7 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	}
 	limited := http.MaxBytesReader(w, r.Body, maxBody)
 	var body bytes.Buffer
+	body.Grow(int(min(max(r.ContentLength, 0), usualBody)) + bytes.MinRead)
 	n, err := body.ReadFrom(io.LimitReader(limited, usualBody))
 	if err == nil && n == usualBody {
 		select {

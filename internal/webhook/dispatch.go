@@ -42,6 +42,7 @@ type Dispatcher struct {
 	log      *slog.Logger
 	events   chan access.Event
 	overflow chan struct{}   // holds a token when an event found no place in events
+	nobody   []concern       // found to concern nobody, to be recorded soon
 	complete bool            // Waiting has been read since Run began
 	retrying bool            // something failed: the disk is read again soon
 	retry    time.Duration   // how soon
@@ -81,21 +82,30 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	d.complete, d.retrying, d.retry = false, false, firstRetry
 	read := time.NewTimer(d.readDisk(ctx))
 	defer read.Stop()
+	var due <-chan time.Time // of nobody
 	for {
+		done := true
 		select {
 		case <-ctx.Done():
 			return nil
 		case e := <-d.events:
-			if !d.dispatch(ctx, e) && !d.retrying {
-				d.retrying = true
-				read.Reset(d.retry)
+			done = d.dispatch(ctx, d.gather(e))
+			if due == nil && len(d.nobody) > 0 {
+				due = time.After(nobodyWaits)
 			}
+		case <-due:
+			due = nil
+			done = d.recordNobody(ctx)
 		case <-d.overflow:
 			if !d.retrying {
 				read.Reset(0)
 			}
 		case <-read.C:
 			read.Reset(d.readDisk(ctx))
+		}
+		if !done && !d.retrying {
+			d.retrying = true
+			read.Reset(d.retry)
 		}
 	}
 }
@@ -124,33 +134,16 @@ func (d *Dispatcher) catchUp(ctx context.Context) bool {
 		}
 		d.complete = true
 	}
+	d.nobody = nil // they are on the disk, too
 	events, err := d.links.Undispatched(ctx)
 	if err != nil {
 		return d.failed(ctx, "", fmt.Errorf("reading the events not dispatched: %w", err))
 	}
 	done := true
-	for _, e := range events {
-		done = d.dispatch(ctx, e) && done
+	for some := range slices.Chunk(events, together) {
+		done = d.dispatch(ctx, some) && done
 	}
-	return done
-}
-
-// dispatch records whom the event concerns before it wakes them, so that a crash in between is found by
-// Waiting. It reports whether it could; what it could not do is still undispatched on the disk.
-func (d *Dispatcher) dispatch(ctx context.Context, e access.Event) bool {
-	requests, err := d.requests(ctx, Concerns(e))
-	if err != nil {
-		return d.failed(ctx, e.ID, err)
-	}
-	outcome := dispatchOutcome(e, len(requests))
-	if err := d.links.Concern(ctx, e.ID, requests, outcome); err != nil {
-		return d.failed(ctx, e.ID, fmt.Errorf("recording whom an event concerns: %w", err))
-	}
-	for _, id := range requests {
-		d.wake(id, "webhook "+e.Type)
-	}
-	d.log.Debug("webhook dispatched", "event_id", e.ID, "event_type", e.Type, "outcome", outcome)
-	return true
+	return d.recordNobody(ctx) && done
 }
 
 // requests gives the requests in scope, each once, sorted.
@@ -180,21 +173,6 @@ func (d *Dispatcher) requests(ctx context.Context, scope Scope) ([]access.Reques
 		add(pending)
 	}
 	return slices.Sorted(maps.Keys(found)), nil
-}
-
-// dispatchOutcome is what the list of deliveries shows for the event.
-func dispatchOutcome(e access.Event, woken int) string {
-	switch {
-	case eventTypes[e.Type].shape == ping:
-		return "ping"
-	case !used(e.Type):
-		return "ignored"
-	case woken == 0:
-		return "no pending request"
-	case woken == 1:
-		return "woke 1 request"
-	}
-	return fmt.Sprintf("woke %d requests", woken)
 }
 
 // failed logs err unless its text is known, too many are, or the run is over. It reports false, for "not

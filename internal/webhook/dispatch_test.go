@@ -183,6 +183,10 @@ func TestEventsWakeTheRequestsTheyConcern(t *testing.T) {
 				tt.event.ID = "E"
 				l.accept(d, tt.event)
 				synctest.Wait()
+				if tt.want == "" { // recorded soon, not at once
+					pass(100 * time.Millisecond)
+					synctest.Wait()
+				}
 
 				var want []string
 				for _, id := range strings.Fields(tt.want) {
@@ -234,6 +238,32 @@ func TestAcceptedNeverBlocksAndNeverLoses(t *testing.T) {
 		synctest.Wait()
 		if l.left() != 0 || len(l.outcomes) != 1500 {
 			t.Errorf("got %d dispatched and %d left, want all 1500 dispatched at once", len(l.outcomes), l.left())
+		}
+	})
+}
+
+// Each record alone would be a sync of the disk that the next delivery has to wait for.
+func TestEventsThatConcernNobodyAreRecordedTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLinks()
+		d := run(t, l, slog.New(slog.DiscardHandler))
+		for i := range 3 {
+			l.accept(d, access.Event{ID: access.EventID(fmt.Sprint(i)), Type: "service.updated", Service: "S-else"})
+			pass(time.Millisecond)
+		}
+		synctest.Wait()
+		if l.left() != 3 {
+			t.Errorf("%d are not recorded yet, want all 3", l.left())
+		}
+		l.accept(d, access.Event{ID: "E", Type: "service.updated", Service: "S"})
+		synctest.Wait()
+		if got := l.took(); len(got) != 2 || l.left() != 3 {
+			t.Errorf("woken: got %q; an event that concerns somebody waits for nothing", got)
+		}
+		pass(100 * time.Millisecond)
+		synctest.Wait()
+		if l.left() != 0 {
+			t.Errorf("%d are not recorded, want none", l.left())
 		}
 	})
 }

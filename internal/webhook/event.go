@@ -31,8 +31,11 @@ type object map[string]json.RawMessage
 // ParseEvent reads where a webhook body tells pdhook to look. An error means that the body is no event at
 // all; any other unexpected shape gives an event with Malformed set and what could be read.
 func ParseEvent(body []byte) (access.Event, error) {
-	var envelope, event object
-	if json.Unmarshal(body, &envelope) != nil || json.Unmarshal(envelope["event"], &event) != nil || event == nil {
+	var envelope map[string]object // at once, for each Unmarshal reads all of it anew
+	err := json.Unmarshal(body, &envelope)
+	_, besides := errors.AsType[*json.UnmarshalTypeError](err) // beside the event there may be anything
+	event := envelope["event"]
+	if err != nil && !besides || event == nil {
 		return access.Event{}, errNoObject
 	}
 	var f fields

@@ -92,8 +92,15 @@ func NewHandler(cfg Config) (*Handler, error) {
 	return h, nil
 }
 
-// ServeHTTP answers one delivery.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.echo.ServeHTTP(w, r) }
+// ServeHTTP answers one delivery. Nothing more is read on its connection when the body came in chunks: net/http
+// hides a length that was declared beside them, and a proxy that went by that length would take the answer to
+// the rest for the answer to its next request (RFC 9112, 6.1).
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength < 0 {
+		w.Header().Set("Connection", "close")
+	}
+	h.echo.ServeHTTP(w, r)
+}
 
 // Stop makes every further delivery a 503: PagerDuty brings it again, to whoever runs then.
 func (h *Handler) Stop() { h.stopping.Store(true) }
@@ -146,6 +153,7 @@ func (h *Handler) deliver(c echo.Context) error {
 		return errNoEvent(err)
 	}
 	event.Received = time.Now().UTC()
+	event.Subscription = access.SubscriptionID(subscriptionOf(r))
 	fresh, err := h.keep(r.Context(), event)
 	if err != nil {
 		return errNotStored.because(err)

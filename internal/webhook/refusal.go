@@ -107,6 +107,10 @@ func (l *refusalLog) log(r *http.Request, why *refusal, remote string) {
 func deliveryAttrs(r *http.Request) []slog.Attr {
 	return []slog.Attr{
 		slog.String("webhook_id", printable(r.Header.Get("X-Webhook-Id"), 64)),
-		slog.String("subscription_id", printable(r.Header.Get("X-Webhook-Subscription"), 64)),
+		slog.String("subscription_id", subscriptionOf(r)),
 	}
+}
+
+func subscriptionOf(r *http.Request) string {
+	return printable(r.Header.Get("X-Webhook-Subscription"), 64)
 }

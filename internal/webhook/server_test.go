@@ -54,6 +54,30 @@ func TestRequestsAsTheyComeOverAConnection(t *testing.T) {
 	}
 }
 
+// A proxy in front that went by the length instead would take the end of the body for the next request, and
+// give PagerDuty the answer to somebody else's.
+func TestNothingIsReadOnAConnectionAfterABodyInChunks(t *testing.T) {
+	server := httptest.NewServer(newEndpoint(t))
+	defer server.Close()
+	for name, where := range map[string]string{"accepted": path, "refused": "/other"} {
+		conn, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		request := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", where)
+		_, _ = io.WriteString(conn, request+request)
+		all, err := io.ReadAll(conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.Close()
+		if n := strings.Count(string(all), "HTTP/1.1 "); n != 1 || !strings.Contains(string(all), "Connection: close") {
+			t.Errorf("%s: got %d answers, want one that ends the connection: %s", name, n, all)
+		}
+	}
+}
+
 func TestSlowLargeBodiesLeaveBeforeOthersHaveToComeAgain(t *testing.T) {
 	server := httptest.NewServer(newEndpoint(t))
 	defer server.Close()

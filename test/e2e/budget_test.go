@@ -99,19 +99,30 @@ func (c *crowd) burst(requests int) (b burst) {
 	return b
 }
 
-// lives lets the requests come to their end, and checks that each was brought there.
-func (b burst) lives(w *world, approvedHaveIncidents bool) {
+// lives lets the requests come to their end, and checks that each was brought there. limit bounds each wait.
+func (b burst) lives(w *world, limit time.Duration, approvedHaveIncidents bool) {
 	w.t.Helper()
+	opened := func(id string) {
+		w.within(limit, "the request has an incident", func() bool { return len(w.incidents(id)) > 0 })
+	}
 	for n := range max(len(b.denied), len(b.expired)) {
 		if n < len(b.denied) {
-			w.opened(b.denied[n])
+			opened(b.denied[n])
 			w.review(b.denied[n], "kim@example.com", types.RequestState_DENIED, "no")
 		}
 		if n < len(b.expired) {
-			w.opened(b.expired[n])
+			opened(b.expired[n])
 			w.expire(b.expired[n])
 		}
 	}
+	incidents := len(b.denied) + len(b.expired)
+	if approvedHaveIncidents {
+		incidents += len(b.approvable)
+	}
+	w.within(limit, "all incidents are resolved", func() bool {
+		all := w.pd.Incidents()
+		return len(all) >= incidents && !slices.ContainsFunc(all, func(i pagerdutytest.Incident) bool { return i.Status != "resolved" })
+	})
 	for _, id := range b.denied {
 		w.told(id, "kim@example.com reviewed the request at ", "Access request has been denied")
 	}
@@ -140,10 +151,10 @@ func TestARequestCostsFewCallsOverItsWholeLife(t *testing.T) {
 			t.Parallel()
 			w := startWorld(t, with("policy.notify", quote(c.notify)))
 			company := w.hires(5, 60)
-			w.pd.SetRateLimit(noLimit)
+			w.pd.SetRateLimit(noLimit, time.Minute)
 			w.pd.Fault(pagerdutytest.Fault{Kind: pagerdutytest.Delay, Delay: callTakes})
 			before, began := len(w.pd.Requests()), time.Now()
-			company.burst(300).lives(w, c.notify == "always")
+			company.burst(300).lives(w, patience, c.notify == "always")
 			n, routes := w.calls(before)
 			t.Logf("%.2f calls a request in %s: %s", float64(n)/300, time.Since(began).Round(time.Second/10), routes)
 			if got := float64(n) / 300; got > c.most {

@@ -13,7 +13,7 @@ import (
 )
 
 // writeCertificate makes a certificate for 127.0.0.1 and gives the pool that trusts it.
-func writeCertificate(t *testing.T, certFile, keyFile string) *x509.CertPool {
+func writeCertificate(t testing.TB, certFile, keyFile string) *x509.CertPool {
 	t.Helper()
 	cert, err := tlstest.WriteCertificate(certFile, keyFile)
 	if err != nil {
@@ -39,7 +39,7 @@ func fetch(req *http.Request) (int, []byte) {
 }
 
 // samples gives the project's own sample of every webhook event type.
-func samples(t *testing.T) map[string][]byte {
+func samples(t testing.TB) map[string][]byte {
 	t.Helper()
 	files, err := filepath.Glob("../../internal/webhook/testdata/*.json")
 	if err != nil || len(files) == 0 {
@@ -65,7 +65,7 @@ func samples(t *testing.T) map[string][]byte {
 }
 
 // everyEvent names every event type that a subscription can ask for.
-func everyEvent(t *testing.T) []string {
+func everyEvent(t testing.TB) []string {
 	var types []string
 	for name := range samples(t) {
 		if name != "pagey.ping" {

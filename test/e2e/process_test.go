@@ -20,7 +20,7 @@ const patience = 20 * time.Second
 
 // process is one run of pdhook.
 type process struct {
-	t      *testing.T
+	t      testing.TB
 	cmd    *exec.Cmd
 	exited chan struct{}
 
@@ -39,7 +39,7 @@ func (l logLine) text(key string) string {
 }
 
 // launch starts pdhook with arguments. It is killed at the end of the test if it still runs.
-func launch(t *testing.T, env []string, args ...string) *process {
+func launch(t testing.TB, env []string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, exited: make(chan struct{}), more: make(chan struct{})}
 	p.cmd = exec.Command(binary, args...)

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"os"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -91,77 +90,19 @@ func TestWhatHappensWhilePdhookIsDownIsCaughtUp(t *testing.T) {
 
 func TestKillingPdhookAgainAndAgainLosesAndRepeatsNothing(t *testing.T) {
 	t.Parallel()
-	w := startWorld(t, with("policy.oncall_poll_interval", `"1s"`))
 	const requests, kills = 30, 6
-	var approved, denied, expired []string
-	for i := range requests {
-		switch i % 3 {
-		case 0:
-			approved = append(approved, w.request("kim@example.com", "payments-admin"))
-		case 1:
-			denied = append(denied, w.request("dana@example.com", "payments-admin"))
-		case 2:
-			expired = append(expired, w.request("lee.of@example.com", "payments-admin"))
+	k := startKilling(t, 1)
+	points := failpoints()
+	k.random.Shuffle(len(points), func(i, j int) { points[i], points[j] = points[j], points[i] })
+	for n := range kills {
+		for len(k.tales) < requests*(n+1)/kills {
+			k.begin("")
 		}
+		k.round(points[n]).start()
 	}
-	for round := range kills {
-		// Each kill comes a little later: after the next incident, note or review that pdhook has written.
-		before := w.written()
-		w.eventually("pdhook writes something", func() bool { return w.written() > before || w.complete(approved, denied, expired) })
-		w.proc.kill()
-		for i, id := range denied {
-			if i%kills == round && w.teleport.Request(id).GetState() == types.RequestState_PENDING {
-				w.review(id, "kim@example.com", types.RequestState_DENIED, "no")
-			}
-			if i%2 == 0 && len(w.incidents(id)) > 0 && w.incidents(id)[0].Status == "triggered" {
-				w.pd.Acknowledge(w.incidents(id)[0].ID, w.sam.ID) // its webhook waits for pdhook
-			}
-		}
-		w.start()
-	}
-	for _, id := range denied {
-		if w.teleport.Request(id).GetState() == types.RequestState_PENDING {
-			w.review(id, "kim@example.com", types.RequestState_DENIED, "no")
-		}
-	}
-	for _, id := range expired {
-		w.opened(id)
-		w.expire(id)
-	}
-	for _, id := range approved {
-		w.reaches(id, types.RequestState_APPROVED)
-		w.told(id, bot+" reviewed the request at ", approvedBy)
-		if reviews := w.teleport.Request(id).GetReviews(); len(reviews) != 1 {
-			t.Errorf("request %s has %d reviews, want 1", id, len(reviews))
-		}
-	}
-	for _, id := range expired {
-		w.told(id, expiredBy)
-	}
-	w.settled()
-	for _, id := range denied {
-		if len(w.incidents(id)) == 0 {
-			continue // denied before pdhook had announced an incident
-		}
-		w.told(id, reviewByKim, deniedBy+"\nReason: no")
-	}
-	if all := len(w.pd.Incidents()); all > requests {
-		t.Errorf("got %d incidents, want at most %d", all, requests)
-	}
-}
-
-// written counts what pdhook has written to PagerDuty and Teleport.
-func (w *world) written() int {
-	n := w.teleport.Calls("SubmitAccessReview")
-	for _, route := range []string{"POST /incidents", "POST /incidents/{id}/notes", "PUT /incidents/{id}"} {
-		n += w.pd.CountRequests(route)
-	}
-	return n
-}
-
-// complete reports whether every request has an incident.
-func (w *world) complete(groups ...[]string) bool {
-	return !slices.ContainsFunc(slices.Concat(groups...), func(id string) bool { return len(w.incidents(id)) == 0 })
+	k.takesEffectAlone(3)
+	k.end()
+	k.forgotNothing()
 }
 
 func TestPdhookStopsInTimeWhilePagerDutyHangs(t *testing.T) {

@@ -410,7 +410,7 @@ func run(t *testing.T, env []string, args ...string) (int, string) {
 }
 
 // taken gives an address on which somebody else listens until the end of the test.
-func taken(t *testing.T) string {
+func taken(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

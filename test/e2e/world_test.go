@@ -33,7 +33,7 @@ const (
 // kim is on call for Payments API by a schedule, lee stands behind kim at level 2; sam is on call for
 // Search API. dana is on call for nothing. The role payments-admin notifies and approves by Payments API.
 type world struct {
-	t        *testing.T
+	t        testing.TB
 	dir      string
 	teleport *teleporttest.Server
 	pd       *pagerdutytest.Server
@@ -61,7 +61,7 @@ func with(key, value string) setting { return func(w *world) { w.conf[key] = val
 func without(key string) setting { return func(w *world) { delete(w.conf, key) } }
 
 // newWorld sets up both systems and a configuration; pdhook is not started.
-func newWorld(t *testing.T, settings ...setting) *world {
+func newWorld(t testing.TB, settings ...setting) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), ahead: new(atomic.Int64)}
 	w.setUpPagerDuty()
@@ -79,7 +79,7 @@ func newWorld(t *testing.T, settings ...setting) *world {
 }
 
 // startWorld is newWorld with pdhook running, its watch open, and PagerDuty's webhooks pointed at it.
-func startWorld(t *testing.T, settings ...setting) *world {
+func startWorld(t testing.TB, settings ...setting) *world {
 	t.Helper()
 	w := newWorld(t, settings...)
 	w.start()
@@ -181,20 +181,31 @@ func (w *world) configure() string {
 // launch starts pdhook and waits only for its ports.
 func (w *world) launch() {
 	w.t.Helper()
+	w.subscribe()
 	w.proc = launch(w.t, nil, "start", "--config", w.configure())
 	line := w.proc.says("pdhook is starting")
 	w.conf["webhook.listen"], w.conf["admin.listen"] = quote(line.text("webhooks")), quote(line.text("admin")) // for the next start
 	w.admin = "http://" + line.text("admin")
-	if w.sub.ID == "" {
-		scheme := "https://"
-		if w.conf["webhook.insecure_http"] == "true" {
-			scheme = "http://"
-		}
-		w.sub = w.pd.Subscribe(pagerdutytest.Subscription{
-			URL: scheme + line.text("webhooks") + "/webhooks/pagerduty", Secret: secret, Events: everyEvent(w.t),
-			TLS: &tls.Config{RootCAs: w.roots},
-		})
+	w.sub.URL = strings.Replace(w.sub.URL, nowhere, line.text("webhooks"), 1)
+	w.pd.ChangeSubscription(w.sub.ID, func(s *pagerdutytest.Subscription) { s.URL = w.sub.URL })
+}
+
+// nowhere is where webhooks go before pdhook has a port: PagerDuty brings them again.
+const nowhere = "127.0.0.1:1"
+
+// subscribe makes the one subscription, before pdhook looks for it.
+func (w *world) subscribe() {
+	if w.sub.ID != "" {
+		return
 	}
+	scheme := "https://"
+	if w.conf["webhook.insecure_http"] == "true" {
+		scheme = "http://"
+	}
+	w.sub = w.pd.Subscribe(pagerdutytest.Subscription{
+		URL: scheme + nowhere + "/webhooks/pagerduty", Secret: secret, Events: everyEvent(w.t),
+		TLS: &tls.Config{RootCAs: w.roots},
+	})
 }
 
 // start starts pdhook and waits until it has listed what Teleport has.
@@ -248,14 +259,20 @@ func (w *world) get(path string) (int, []byte) {
 // eventually waits for a condition, which is looked at every few milliseconds.
 func (w *world) eventually(what string, condition func() bool) {
 	w.t.Helper()
-	deadline := time.After(patience)
+	w.within(patience, what, condition)
+}
+
+// within is eventually with a limit of its own.
+func (w *world) within(limit time.Duration, what string, condition func() bool) {
+	w.t.Helper()
+	deadline := time.After(limit)
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
 	for !condition() {
 		select {
 		case <-ticker.C:
 		case <-deadline:
-			w.t.Fatalf("waited %s in vain until %s", patience, what)
+			w.t.Fatalf("waited %s in vain until %s", limit, what)
 		}
 	}
 }
@@ -319,10 +336,14 @@ func (w *world) notes(incident string) []string {
 func (w *world) settled() {
 	w.t.Helper()
 	w.eventually("no webhook is on its way", func() bool { return w.pd.WaitDelivered(time.Second) == nil })
-	w.eventually("the queue is empty", func() bool {
-		_, body := w.get("/status")
-		return strings.Contains(string(body), `"depth": 0`) && strings.Contains(string(body), `"failing": 0`)
-	})
+	w.eventually("the queue is empty", w.idle)
+}
+
+// idle reports whether no request waits for a look.
+func (w *world) idle() bool {
+	w.t.Helper()
+	_, body := w.get("/status")
+	return strings.Contains(string(body), `"depth": 0`) && strings.Contains(string(body), `"failing": 0`)
 }
 
 // decided waits until pdhook has logged a decision on the request and gives its reason.

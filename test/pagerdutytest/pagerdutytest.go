@@ -28,6 +28,8 @@ type Options struct {
 	WebhookTLS     *tls.Config   // RootCAs and client Certificates of the webhook sender; versions and suites stay PagerDuty's
 	WebhookRetry   time.Duration // pause before a delivery is tried again; default 1 s (PagerDuty publishes no intervals)
 	WebhookTimeout time.Duration // how long the sender waits for an answer; default 5 s, as PagerDuty does
+
+	rateWindow time.Duration // one minute, until SetRateLimit
 }
 
 // Server is a PagerDuty account. Its methods may be called from several goroutines.
@@ -52,8 +54,10 @@ type Server struct {
 	subscriptions []*Subscription
 
 	requests   []*Request
+	serving    int // requests that have come and are not answered
 	violations []string
 	faults     []*Fault
+	hook       Hook
 	released   chan struct{} // closed by ClearFaults and Close: hanging requests go on
 	window     window
 
@@ -74,6 +78,7 @@ func New(opts Options) *Server {
 	if opts.RateLimit == 0 {
 		opts.RateLimit = 960
 	}
+	opts.rateWindow = time.Minute
 	if opts.WebhookRetry == 0 {
 		opts.WebhookRetry = time.Second
 	}

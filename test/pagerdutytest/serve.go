@@ -91,13 +91,16 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, route string, run
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	entry, faults := s.arrive(r, route, body)
+	defer s.do(func() { s.serving-- })
 	c := &call{Request: r, route: route, query: r.URL.Query(), body: body, faults: faults}
 
 	var a answer
 	if fault, failing := faults.before(r.Context(), w); failing {
 		a = s.failure(fault)
 	} else {
+		s.pass(w, entry, false)
 		a = s.perform(c, run)
+		s.pass(w, entry, true)
 		if fault, failing := faults.after(r.Context(), w); failing {
 			a = s.failure(fault)
 		}
@@ -177,13 +180,15 @@ type Request struct {
 	Body   string
 	Time   time.Time
 	Status int // of the answer; 0 while there is none, or when the connection was reset
+	AtOnce int // requests that were under way when it came, itself included
 }
 
 func (s *Server) arrive(r *http.Request, route string, body []byte) (entry *Request, f faults) {
 	s.do(func() {
+		s.serving++
 		entry = &Request{
 			Method: r.Method, Route: route, Path: r.URL.Path, Query: r.URL.Query(),
-			From: r.Header.Get("From"), Body: string(body), Time: s.opts.Now(),
+			From: r.Header.Get("From"), Body: string(body), Time: s.opts.Now(), AtOnce: s.serving,
 		}
 		s.requests = append(s.requests, entry)
 		f = s.takeFaults(route)

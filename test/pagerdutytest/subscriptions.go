@@ -61,6 +61,12 @@ func (s *Server) Subscriptions() []Subscription {
 	return all
 }
 
+// ChangeSubscription does what the owner, or a proxy in front of the receiver, may do at any time. What PagerDuty
+// keeps for itself is left as it is.
+func (s *Server) ChangeSubscription(subscriptionID string, change func(*Subscription)) {
+	s.do(func() { change(must(s.subscription(subscriptionID))) })
+}
+
 // TemporarilyDisabled reports whether PagerDuty has given up on a subscription for a day.
 func (s *Server) TemporarilyDisabled(subscriptionID string) bool {
 	s.mu.Lock()

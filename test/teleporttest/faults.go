@@ -102,6 +102,7 @@ func (f Fault) strike(ctx context.Context) error {
 
 func (s *Server) interceptUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	fault := s.arrive(info.FullMethod)
+	handler = s.around(info.FullMethod, handler)
 	if !fault.Performed {
 		if err := fault.strike(ctx); err != nil {
 			return nil, err

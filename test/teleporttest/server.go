@@ -79,6 +79,7 @@ type Server struct {
 	watchers   map[*watcher]struct{}
 	calls      map[string]int
 	faults     map[string][]Fault
+	hook       Hook
 	switches   Switches
 	denied     map[grant]bool
 	reviewable map[string][]string

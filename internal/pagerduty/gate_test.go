@@ -1,0 +1,184 @@
+package pagerduty
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestTheMostUrgentCallsGoFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate{width: 1}
+		if err := g.enter(t.Context(), Background); err != nil {
+			t.Fatal(err)
+		}
+		var mu sync.Mutex
+		var order []Priority
+		for _, p := range []Priority{Background, Creation, Approval, Background, Creation, Approval} {
+			go func() {
+				if g.enter(t.Context(), p) == nil {
+					mu.Lock()
+					order = append(order, p)
+					mu.Unlock()
+					g.leave()
+				}
+			}()
+			synctest.Wait()
+		}
+		g.leave()
+		synctest.Wait()
+		if want := []Priority{Approval, Approval, Creation, Creation, Background, Background}; !slices.Equal(order, want) {
+			t.Errorf("got the order %v, want %v", order, want)
+		}
+	})
+}
+
+func TestWhatCanWaitLeavesRoomForTheUrgent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate()
+		ctx, stop := context.WithCancel(t.Context())
+		for _, p := range []Priority{Background, Creation, Approval} {
+			for range 2 * mostCalls {
+				go func() { _ = g.enter(ctx, p) }()
+			}
+			synctest.Wait()
+			g.mu.Lock()
+			if want := map[Priority]int{Background: mostCalls / 4, Creation: mostCalls / 2, Approval: mostCalls}[p]; g.inside != want {
+				t.Errorf("priority %d: got %d calls at once, want %d", p, g.inside, want)
+			}
+			g.mu.Unlock()
+		}
+		stop()
+		synctest.Wait()
+		for range mostCalls {
+			g.leave()
+		}
+		if g.inside != 0 || len(slices.Concat(g.waiting[:]...)) != 0 {
+			t.Errorf("got %d calls under way and %v waiting, want none", g.inside, g.waiting)
+		}
+	})
+}
+
+func TestACallerWhoGivesUpWaitingHasSentNothing(t *testing.T) {
+	g := &gate{width: 1}
+	if err := g.enter(t.Context(), Approval); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := g.enter(ctx, Approval); !errors.Is(err, errNotSent) {
+		t.Errorf("got %v, want that nothing was sent", err)
+	}
+	g.leave()
+	if err := g.enter(t.Context(), Background); err != nil {
+		t.Errorf("got %v, want the place of the one who left", err)
+	}
+}
+
+// crowd is a PagerDuty that takes a second for an answer and counts who waits for one.
+type crowd struct {
+	mu     sync.Mutex
+	down   bool
+	inside int
+	calls  int
+	most   []int // calls at once, by second since the start
+	began  time.Time
+}
+
+func (c *crowd) RoundTrip(*http.Request) (*http.Response, error) {
+	c.mu.Lock()
+	c.inside++
+	c.calls++
+	for second := int(time.Since(c.began) / time.Second); second >= len(c.most); {
+		c.most = append(c.most, 0)
+	}
+	c.most[len(c.most)-1] = max(c.most[len(c.most)-1], c.inside)
+	down := c.down
+	c.mu.Unlock()
+	time.Sleep(time.Second)
+	c.mu.Lock()
+	c.inside--
+	c.mu.Unlock()
+	if down {
+		return response(503, "", nil), nil
+	}
+	return response(200, knownUser, nil), nil
+}
+
+func TestAPagerDutyThatIsAwayIsAskedLittleAndNotOverrunWhenItIsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := &crowd{down: true, began: time.Now()}
+		back := 0
+		c := newClient(t, Config{Endpoint: "https://api.pagerduty.com", Transport: server, Answering: func() { back++ }})
+		ctx, stop := context.WithCancel(t.Context())
+		done := 0
+		for range 300 {
+			go func() {
+				for ctx.Err() == nil {
+					if _, err := c.User(ctx, "bot@example.com"); err == nil {
+						server.mu.Lock()
+						done++
+						server.mu.Unlock()
+						return
+					}
+					sleep(ctx, time.Second)
+				}
+			}()
+		}
+		time.Sleep(10 * time.Second)
+		server.mu.Lock()
+		begun := server.calls
+		server.mu.Unlock()
+		time.Sleep(10 * time.Minute)
+		server.mu.Lock()
+		if n := server.calls - begun; n < 60 || n > 600 {
+			t.Errorf("300 callers made %d calls within ten minutes, want one each few seconds", n)
+		}
+		server.down, server.most, server.began = false, nil, time.Now()
+		server.mu.Unlock()
+		time.Sleep(time.Minute)
+		stop()
+		synctest.Wait()
+		if done != 300 || back != 1 {
+			t.Errorf("%d of 300 had their answer, and it was said %d times that PagerDuty answers again; want all, and once", done, back)
+		}
+		for second, most := range server.most[:4] {
+			if limit := firstCalls << (second + 1); most > limit {
+				t.Errorf("second %d: got %d calls at once, want at most %d", second, most, limit)
+			}
+		}
+		if most := slices.Max(server.most); most > mostCalls {
+			t.Errorf("got %d calls at once, want at most %d", most, mostCalls)
+		}
+	})
+}
+
+func TestAnOperationThatIsOutOfOrderHoldsUpNoOther(t *testing.T) {
+	f := &fake{respond: func(r *http.Request) (int, string) {
+		if r.Method == http.MethodPost {
+			return 503, ""
+		}
+		return 200, knownUser
+	}}
+	c := f.start(t)
+	for range blowsAfter {
+		if got := failure(t, create(t.Context(), c)); !got.Unclear {
+			t.Errorf("got %v, want it unclear whether the incident was created", got)
+		}
+	}
+	sent := f.count()
+	if got := failure(t, create(t.Context(), c)); !errors.Is(got, errBlown) || got.Unclear || f.count() != sent {
+		t.Errorf("got %v after %d calls, want that nothing was sent", got, f.count()-sent)
+	}
+	if _, err := c.User(t.Context(), testFrom); err != nil {
+		t.Errorf("got %v, want another operation to work", err)
+	}
+	if s := c.Status(); s.LastError != "" {
+		t.Errorf("got the last error %q, want none: the last call went well", s.LastError)
+	}
+}

@@ -1,0 +1,93 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pdhook/pdhook/internal/access"
+)
+
+func TestWhatIsNotUrgentHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := openDesk(t, 1, func(ctx context.Context, _ access.RequestID) (Result, error) {
+			time.Sleep(time.Second) // the urgent part
+			urgentPartOver(ctx)
+			urgentPartOver(ctx) // saying it twice means no more
+			time.Sleep(time.Minute)
+			return Result{}, nil
+		})
+		for _, id := range []access.RequestID{"a/1", "b/1", "c/1"} {
+			d.Add(id, access.CauseCreated)
+		}
+		time.Sleep(5 * time.Minute)
+		for i, look := range d.looks() {
+			if want := time.Duration(i) * time.Second; look.after != want {
+				t.Errorf("request %s was looked at after %s, want %s", look.id, look.after, want)
+			}
+		}
+		d.Add("d/1", access.CauseCreated)
+		d.Add("e/1", access.CauseCreated)
+		time.Sleep(5 * time.Minute)
+		if looks := d.looks(); len(looks) != 5 || looks[4].after-looks[3].after != time.Second {
+			t.Errorf("got looks %v, want one worker again after the relieved ones have ended", looks)
+		}
+		d.close()
+	})
+}
+
+func TestPassesBesideTheWorkersAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := openDesk(t, 2, func(ctx context.Context, _ access.RequestID) (Result, error) {
+			urgentPartOver(ctx)
+			time.Sleep(time.Minute)
+			return Result{}, nil
+		})
+		for i := range 2 * mostBeside {
+			d.Add(access.RequestID(rune('a'+i)), access.CauseCreated)
+		}
+		time.Sleep(time.Second)
+		if n := len(d.looks()); n != mostBeside+2 {
+			t.Errorf("got %d looks at once, want %d", n, mostBeside+2)
+		}
+		time.Sleep(time.Hour)
+		if n := len(d.looks()); n != 2*mostBeside {
+			t.Errorf("got %d looks, want %d", n, 2*mostBeside)
+		}
+		d.close()
+	})
+}
+
+func TestWhatFailedIsTriedAtOnceWhenItIsSaidSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		away := true
+		d := openDesk(t, 4, func(_ context.Context, id access.RequestID) (Result, error) {
+			if id == "slow/1" {
+				time.Sleep(time.Hour - time.Second)
+			}
+			if away && id != "fine/1" {
+				return Result{}, errors.New("no answer")
+			}
+			return Result{}, nil
+		})
+		for _, id := range []access.RequestID{"fine/1", "failing/1", "slow/1"} {
+			d.Add(id, access.CauseCreated)
+		}
+		time.Sleep(time.Hour - 2*time.Second)
+		before := len(d.looks())
+		away = false
+		d.RetryFailing()
+		synctest.Wait()
+		looks := d.looks()
+		if len(looks) != before+1 || looks[before].id != "failing/1" || looks[before].cause != access.CauseRecovered {
+			t.Errorf("got looks %v, want the one that failed at once", looks[before:])
+		}
+		time.Sleep(2 * time.Hour)
+		if looks := d.looks(); len(looks) != before+2 || looks[before+1].id != "slow/1" {
+			t.Errorf("got looks %v, want the one that was under way once more, and no other", looks[before:])
+		}
+		d.close()
+	})
+}

@@ -1,0 +1,245 @@
+package reconcile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pdhook/pdhook/internal/access"
+	"github.com/pdhook/pdhook/internal/policy"
+)
+
+// safety watches what pdhook does, by the world's own knowledge and not by pdhook's words. It is guarded by the
+// world's lock.
+type safety struct {
+	w     *world
+	h     history
+	wrong []string
+
+	past      []moment
+	read      map[caller]time.Time                   // when Teleport last showed a process a request
+	touched   map[access.IncidentID]bool             // by people
+	survivors map[access.IncidentID]access.RequestID // others' incidents, into which one of the request was merged
+	moved     map[access.IncidentID]time.Time        // to another service
+	reopened  map[access.IncidentID]int              // by pdhook
+	lastWrite time.Time
+	emptied   bool // a store was lost
+}
+
+// moment is what held from then on.
+type moment struct {
+	at        time.Time
+	services  []access.Service
+	schedules []access.Schedule
+	onCalls   []access.OnCall
+	incidents []access.Incident
+}
+
+func newSafety(w *world, h history) *safety {
+	s := &safety{w: w, h: h, read: map[caller]time.Time{}, touched: map[access.IncidentID]bool{}, reopened: map[access.IncidentID]int{},
+		survivors: map[access.IncidentID]access.RequestID{}, moved: map[access.IncidentID]time.Time{}}
+	s.keepMoment()
+	return s
+}
+
+func (s *safety) fault(format string, args ...any) {
+	s.wrong = append(s.wrong, time.Now().UTC().Format("15:04:05.000 ")+fmt.Sprintf(format, args...))
+}
+
+// keepMoment notes what holds from now on.
+func (s *safety) keepMoment() {
+	s.past = append(s.past, moment{time.Now(), s.w.services, s.w.schedules, s.w.onCalls, slices.Clone(s.w.incidents)})
+}
+
+// forgotten notes that a store is lost.
+func (s *safety) forgotten() { s.emptied = true }
+
+// opened reports whether pdhook opened the incident for the request on the service.
+func (s *safety) opened(i access.Incident, id access.RequestID, service access.ServiceID) bool {
+	of, ours := access.RequestOfKey(i.Key)
+	return ours && of == id && i.TriggeredBy == bot && s.w.opened[i.ID].Service == service
+}
+
+// check looks at a call that pdhook made just now.
+func (s *safety) check(c caller, name, write string) {
+	if name == "get request" {
+		s.read[c] = time.Now()
+	}
+	if write == "" {
+		return
+	}
+	if name != "swap" { // each slow try to open an incident that is refused is claimed
+		s.lastWrite = time.Now()
+	}
+	if s.h.rules.DryRun {
+		s.fault("a dry run did %q", write)
+	}
+	verb, id, _ := strings.Cut(write, " ")
+	switch verb {
+	case "review":
+		s.checkReview(c)
+	case "create":
+		s.checkIncident(c.request, s.w.incidents[len(s.w.incidents)-1])
+	case "note":
+		s.checkNotes(c.request, access.IncidentID(id))
+	case "resolve", "reopen":
+		s.checkStatus(c.request, verb, access.IncidentID(id))
+	}
+}
+
+// checkIncident: at most one incident for each request and service, and no second one but in the place of one that
+// PagerDuty does not reopen.
+func (s *safety) checkIncident(id access.RequestID, incident access.Incident) {
+	most := 1
+	if s.h.noReopen && s.h.rules.OnIncidentResolved == policy.ResolvedRetrigger {
+		most = 2
+	}
+	n := 0
+	for _, i := range s.w.incidents {
+		if _, moved := s.moved[i.ID]; moved || !s.opened(i, id, incident.Service) {
+			continue // one that was moved is found on no service any more
+		}
+		n++
+		if i.ID != incident.ID && i.Open() {
+			s.fault("%s has the open incidents %s and %s on %s", id, i.ID, incident.ID, incident.Service)
+		}
+	}
+	if n > most {
+		s.fault("%s got %d incidents on %s", id, n, incident.Service)
+	}
+}
+
+// checkNotes: each note is written once, and only where pdhook may write.
+func (s *safety) checkNotes(id access.RequestID, incident access.IncidentID) {
+	s.checkOwn(id, "noted", incident)
+	notes := s.w.notes[incident]
+	last := notes[len(notes)-1].Content
+	for _, n := range notes[:len(notes)-1] {
+		for _, once := range []string{"Access request has been", "This incident "} {
+			if n.Content == last || strings.HasPrefix(n.Content, once) && strings.HasPrefix(last, once) {
+				s.fault("%s's incident %s was told twice: %q", id, incident, inOneLine(last))
+			}
+		}
+	}
+}
+
+// checkOwn: nothing is written to an incident of somebody else, but for the survivor of a merge.
+func (s *safety) checkOwn(id access.RequestID, what string, incident access.IncidentID) {
+	i, err := pagerduty{s.w}.find(incident)
+	if err != nil {
+		s.fault("%s %s the unknown incident %s", id, what, incident)
+		return
+	}
+	if of, ours := access.RequestOfKey(i.Key); (!ours || of != id || i.TriggeredBy != bot) && (what != "noted" || s.survivors[incident] != id) {
+		s.fault("%s %s %s, which is another's: key %q, triggered by %s", id, what, incident, i.Key, i.TriggeredBy)
+	}
+}
+
+// checkStatus: pdhook resolves and reopens its own incidents where it opened them, and only when it may.
+func (s *safety) checkStatus(id access.RequestID, verb string, incident access.IncidentID) {
+	s.checkOwn(id, map[string]string{"resolve": "resolved", "reopen": "reopened"}[verb], incident)
+	if at, is := s.moved[incident]; is && time.Since(at) > patience {
+		s.fault("%s: %s of %s, which was moved to another service", id, verb, incident)
+	}
+	pending := s.w.requests[id].State == access.Pending
+	switch {
+	case verb == "resolve" && pending:
+		s.fault("%s is pending, and its incident %s was resolved", id, incident)
+	case verb == "reopen":
+		if s.reopened[incident]++; s.reopened[incident] > 1 {
+			s.fault("%s's incident %s was reopened again", id, incident)
+		}
+	}
+}
+
+// checkReview: one review ever; an approval rests on what held within the last 10 s, and on nobody having said no.
+func (s *safety) checkReview(c caller) {
+	req := s.w.requests[c.request]
+	n := 0
+	for _, r := range req.Reviews {
+		if r.Author == pdhook {
+			n++
+		}
+	}
+	review, _ := req.ReviewBy(pdhook)
+	switch {
+	case n != 1:
+		s.fault("%s has %d reviews of pdhook", c.request, n)
+	case review.State == access.Denied:
+		s.checkDenial(req)
+		return
+	}
+	for _, r := range req.Reviews {
+		if r.State == access.Denied && !r.Time.After(s.read[c].Add(-time.Nanosecond)) {
+			s.fault("%s was approved at %s over the no of %s, which pdhook had read", req.ID, review.Time, r.Author)
+		}
+	}
+	if !s.qualified(req, policy.Fresh) {
+		s.fault("%s was approved, but nothing within the last %s qualified %s", req.ID, policy.Fresh, req.User)
+	}
+}
+
+// checkDenial: only a person's resolving of the incident denies, and only where the operator wants it.
+func (s *safety) checkDenial(req access.Request) {
+	byPerson := slices.ContainsFunc(s.w.incidents, func(i access.Incident) bool {
+		of, _ := access.RequestOfKey(i.Key)
+		return of == req.ID && i.TriggeredBy == bot && s.w.resolvers[i.ID].ID != ""
+	})
+	if s.h.rules.OnIncidentResolved != policy.ResolvedDeny || !byPerson {
+		s.fault("%s was denied, and nobody resolved its incident", req.ID)
+	}
+}
+
+// settled checks what must hold once everything is quiet.
+func (s *safety) settled(living []*life) {
+	if !s.lastWrite.IsZero() && time.Since(s.lastWrite) < 10*time.Minute {
+		s.fault("pdhook is not quiet: it wrote %q", s.w.writes[len(s.w.writes)-1])
+	}
+	for _, l := range living {
+		for id, events := range l.store.events {
+			if len(events) > 0 {
+				s.fault("webhooks %v never took effect on %s", events, id)
+			}
+		}
+	}
+	if s.h.rules.DryRun {
+		return
+	}
+	for n, a := range s.h.wishes {
+		id := requestOf(n)
+		req, there := s.w.requests[id]
+		if there && req.State == access.Pending {
+			s.checkPending(req, a)
+			continue
+		}
+		if known := slices.ContainsFunc(living, func(l *life) bool { return l.store.links[id].Request == id }); !there && !known && s.emptied {
+			continue // with the store went the only knowledge of it
+		}
+		for _, i := range s.w.incidents {
+			if _, moved := s.moved[i.ID]; i.Open() && !moved && s.opened(i, id, i.Service) {
+				s.fault("%s is decided or gone, and its incident %s is still open", id, i.ID)
+			}
+		}
+	}
+}
+
+// checkPending: what is pending has its incidents, and is reviewed where its requester qualifies.
+func (s *safety) checkPending(req access.Request, a wish) {
+	for _, service := range s.w.services {
+		if !slices.Contains(a.notify, service.Name) || s.w.refuse[service.ID] != nil {
+			continue
+		}
+		has := slices.ContainsFunc(s.w.incidents, func(i access.Incident) bool {
+			return s.opened(i, req.ID, service.ID) && (i.Open() || s.touched[i.ID])
+		})
+		if !has {
+			s.fault("%s is pending without an incident on %s", req.ID, service.Name)
+		}
+	}
+	_, reviewed := req.ReviewBy(pdhook)
+	no := slices.ContainsFunc(req.Reviews, func(r access.Review) bool { return r.State == access.Denied })
+	if !reviewed && !no && s.qualified(req, 0) {
+		s.fault("%s is held up: %s qualifies and is not approved", req.ID, req.User)
+	}
+}

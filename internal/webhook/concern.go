@@ -1,0 +1,103 @@
+package webhook
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/pdhook/pdhook/internal/access"
+)
+
+const (
+	together = 256 // events that are recorded at once
+	// nobodyWaits is how long an event that concerns nobody may stay unrecorded. Nobody waits for the record,
+	// but each alone would be a sync of the disk that the next delivery has to wait for.
+	nobodyWaits = 50 * time.Millisecond
+)
+
+// concern is an event and the requests that it has to take effect on.
+type concern struct {
+	event    access.Event
+	requests []access.RequestID
+}
+
+// gather gives the event and those that have come since.
+func (d *Dispatcher) gather(first access.Event) []access.Event {
+	events := []access.Event{first}
+	for len(events) < together {
+		select {
+		case e := <-d.events:
+			events = append(events, e)
+		default:
+			return events
+		}
+	}
+	return events
+}
+
+// dispatch finds whom the events concern, records it and wakes them. It reports whether it could; what it
+// could not do is still undispatched on the disk.
+func (d *Dispatcher) dispatch(ctx context.Context, events []access.Event) bool {
+	done := true
+	var found []concern
+	for _, e := range events {
+		requests, err := d.requests(ctx, Concerns(e))
+		switch {
+		case err != nil:
+			done = d.failed(ctx, e.ID, err)
+		case len(requests) == 0:
+			d.nobody = append(d.nobody, concern{event: e})
+		default:
+			found = append(found, concern{e, requests})
+		}
+	}
+	if len(d.nobody) >= together {
+		done = d.recordNobody(ctx) && done
+	}
+	return d.record(ctx, found) && done
+}
+
+func (d *Dispatcher) recordNobody(ctx context.Context) bool {
+	all := d.nobody
+	d.nobody = nil
+	return d.record(ctx, all)
+}
+
+// record records whom events concern before it wakes them, so that a crash in between is found by Waiting.
+// It does so side by side, for the store puts on disk together what comes together.
+func (d *Dispatcher) record(ctx context.Context, all []concern) bool {
+	failures := make([]error, len(all))
+	var group sync.WaitGroup
+	for i, c := range all {
+		group.Go(func() { failures[i] = d.links.Concern(ctx, c.event.ID, c.requests, c.outcome()) })
+	}
+	group.Wait()
+	done := true
+	for i, c := range all {
+		if err := failures[i]; err != nil {
+			done = d.failed(ctx, c.event.ID, fmt.Errorf("recording whom an event concerns: %w", err))
+			continue
+		}
+		for _, id := range c.requests {
+			d.wake(id, "webhook "+c.event.Type)
+		}
+		d.log.Debug("webhook dispatched", "event_id", c.event.ID, "event_type", c.event.Type, "outcome", c.outcome())
+	}
+	return done
+}
+
+// outcome is what the list of deliveries shows for the event.
+func (c concern) outcome() string {
+	switch {
+	case eventTypes[c.event.Type].shape == ping:
+		return "ping"
+	case !used(c.event.Type):
+		return "ignored"
+	case len(c.requests) == 0:
+		return "no pending request"
+	case len(c.requests) == 1:
+		return "woke 1 request"
+	}
+	return fmt.Sprintf("woke %d requests", len(c.requests))
+}
