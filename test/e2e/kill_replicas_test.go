@@ -70,7 +70,7 @@ func (k *killing) together() {
 }
 
 // balance takes connections and passes each on to the next of the addresses that answers.
-func balance(t *testing.T, addrs []string) string {
+func balance(t testing.TB, addrs []string) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -117,7 +117,7 @@ func announced(k *killing, t *tale) bool {
 }
 
 // ended checks that the tale has its one and only end.
-func (t *tale) ended(tt *testing.T, k *killing, p plot) {
+func (t *tale) ended(tt testing.TB, k *killing, p plot) {
 	tt.Helper()
 	all := append(k.incidents(t.id), k.incidents(t.id+"/2")...)
 	if len(all) != 1 {
