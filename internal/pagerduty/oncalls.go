@@ -114,12 +114,12 @@ func (c *Client) onCallsOf(ctx context.Context, s *span, users []access.UserID) 
 }
 
 // OnDuty gives who is on call for a policy right now by PagerDuty's clock, at every level. It serves to explain a
-// decision, never to make one, and yields to all other calls.
+// decision and to confirm a "no", never to approve, and yields to what does.
 func (c *Client) OnDuty(ctx context.Context, policy access.PolicyID) (entries []access.OnCall, now time.Time, err error) {
 	if !validID(policy) {
 		return nil, time.Time{}, permanent(fmt.Errorf("policy %q is no PagerDuty ID", policy))
 	}
-	d, err := c.onDuty.get(WithPriority(ctx, Background), struct{}{}, policy)
+	d, err := c.onDuty.get(WithPriority(ctx, Creation), struct{}{}, policy)
 	if err != nil {
 		return nil, time.Time{}, fmt.Errorf("asking who is on duty on policy %s: %w", policy, err)
 	}

@@ -144,7 +144,7 @@ func (t *tale) ended(tt testing.TB, k *killing, p plot) {
 }
 
 // reviewed checks that pdhook approved once, with the proof.
-func (t *tale) reviewed(tt *testing.T, k *killing) {
+func (t *tale) reviewed(tt testing.TB, k *killing) {
 	tt.Helper()
 	reviews := k.teleport.Request(t.id).GetReviews()
 	if len(reviews) != 1 || reviews[0].Author != bot || !strings.Contains(reviews[0].Reason, "\npdhook: basis="+t.outage+" oncall=") {
