@@ -28,6 +28,7 @@ the secrets and the certificates again.`,
 }
 
 func start(cmd *cobra.Command, path string, debug bool) error {
+	saveMemory()
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM)
 	defer signal.Stop(signals)
