@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -218,7 +219,11 @@ func (a *App) rulesChanged(ctx context.Context) { a.watcher.Remind(ctx, access.C
 
 // accepted hands a webhook event on, after dropping what it may have made untrue.
 func (a *App) accepted(e access.Event) {
-	a.directory.Forget()
+	if strings.HasPrefix(e.Type, "incident.") {
+		a.directory.ForgetIncidents()
+	} else {
+		a.directory.Forget()
+	}
 	a.subscription.Accepted(e)
 	a.dispatcher.Accepted(e)
 }

@@ -1,4 +1,4 @@
-// Package directory remembers for a minute what PagerDuty said of people, duty and open incidents, and lets
+// Package directory remembers for a while what PagerDuty said of people, duty and open incidents, and lets
 // those who ask the same at the same time share one question. Every answer carries the time at which it was
 // asked for, and the caller says how old it may be: a remembered answer may delay an access, it never grants
 // one (spec §2).
@@ -36,7 +36,17 @@ type Directory struct {
 }
 
 // New builds a Directory.
-func New(source Source) *Directory { return &Directory{source: source} }
+func New(source Source) *Directory {
+	return &Directory{
+		source:    source,
+		users:     memory[access.User]{lasts: people},
+		services:  memory[access.Service]{lasts: remembered},
+		schedules: memory[access.Duty]{lasts: remembered},
+		onCalls:   memory[access.OnCalls]{lasts: remembered},
+		onDuty:    memory[access.OnCalls]{lasts: remembered},
+		incidents: memory[[]access.Incident]{lasts: remembered},
+	}
+}
 
 // User gives the user with a login e-mail.
 func (d *Directory) User(ctx context.Context, email string, since time.Time) access.Fact[access.User] {
@@ -90,8 +100,8 @@ func (d *Directory) OpenIncidents(ctx context.Context, services []access.Service
 	})
 }
 
-// Forget drops what a webhook may have made untrue: everything but people, whom no webhook tells of. Who waits
-// for an answer already gets it all the same.
+// Forget drops everything but people, whom neither webhooks nor polls tell of. Who waits for an answer already
+// gets it all the same.
 func (d *Directory) Forget() {
 	d.services.clear()
 	d.schedules.clear()
@@ -99,6 +109,9 @@ func (d *Directory) Forget() {
 	d.onDuty.clear()
 	d.incidents.clear()
 }
+
+// ForgetIncidents drops what an event about an incident may have made untrue.
+func (d *Directory) ForgetIncidents() { d.incidents.clear() }
 
 // grain is what a look-ahead is rounded up to: requests expire at moments of their own, and what is asked for
 // one is to do for the next.

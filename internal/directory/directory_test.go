@@ -118,7 +118,7 @@ func TestAnAnswerIsAsFreshAsTheCallerWants(t *testing.T) {
 	bubble(t, func(t *testing.T, d *Directory, s *source) {
 		ask := func(age time.Duration, want string) {
 			t.Helper()
-			if f := d.User(t.Context(), "ann@example.com", time.Now().Add(-age)); f.Value.Name != want {
+			if f := d.Service(t.Context(), "Payments", time.Now().Add(-age)); f.Value.Name != want {
 				t.Errorf("at most %s old: got answer %s, want %s", age, f.Value.Name, want)
 			}
 		}

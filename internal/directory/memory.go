@@ -13,12 +13,15 @@ import (
 
 const (
 	remembered = time.Minute      // how long an answer is kept
+	people     = 10 * time.Minute // one about a person: who uses it later has it confirmed
 	patience   = 30 * time.Second // how long an answer is waited for
 	many       = 1024             // answers to one kind of question are all forgotten rather than becoming more
 )
 
 // memory holds the answers to one kind of question.
 type memory[T any] struct {
+	lasts time.Duration // how long an answer is kept
+
 	mu      sync.Mutex
 	answers map[string]*question[T]
 }
@@ -40,9 +43,9 @@ type question[T any] struct {
 	fact    access.Fact[T] // set before done is closed
 }
 
-// answers reports whether what q finds out is good enough for a query that is made now.
-func (q *question[T]) answers(wanted query, now time.Time) bool {
-	return !q.asked.Before(wanted.since) && now.Sub(q.asked) <= remembered && !q.until.Before(wanted.until)
+// suffices reports whether what q finds out is good enough for a query that is made now.
+func (m *memory[T]) suffices(q *question[T], wanted query, now time.Time) bool {
+	return !q.asked.Before(wanted.since) && now.Sub(q.asked) <= m.lasts && !q.until.Before(wanted.until)
 }
 
 func (m *memory[T]) get(ctx context.Context, wanted query, ask func(context.Context) (T, error)) access.Fact[T] {
@@ -62,7 +65,7 @@ func (m *memory[T]) join(ctx context.Context, wanted query, ask func(context.Con
 	defer m.mu.Unlock()
 	now := time.Now()
 	q, known := m.answers[wanted.key]
-	if !known || !q.answers(wanted, now) {
+	if !known || !m.suffices(q, wanted, now) {
 		q = &question[T]{query: wanted, asked: now, done: make(chan struct{})}
 		ctx, q.end = context.WithTimeout(context.WithoutCancel(ctx), patience)
 		m.keep(q)
@@ -102,7 +105,7 @@ func (m *memory[T]) leave(q *question[T]) {
 
 // keep remembers a question, and nothing that is too old.
 func (m *memory[T]) keep(q *question[T]) {
-	maps.DeleteFunc(m.answers, func(_ string, old *question[T]) bool { return q.asked.Sub(old.asked) > remembered })
+	maps.DeleteFunc(m.answers, func(_ string, old *question[T]) bool { return q.asked.Sub(old.asked) > m.lasts })
 	if m.answers == nil || len(m.answers) >= many {
 		m.answers = map[string]*question[T]{}
 	}

@@ -177,7 +177,7 @@ func TestWhoResolvedAnIncidentLastIsFoundAndItIsReopened(t *testing.T) {
 	if err := a.client.Reopen(t.Context(), opened.ID); err != nil {
 		t.Fatalf("reopening: %v", err)
 	}
-	if got, err := a.client.Incident(t.Context(), opened.ID); err != nil || got.Status != access.Triggered {
+	if got, err := a.client.Incident(t.Context(), opened.ID, ""); err != nil || got.Status != access.Triggered {
 		t.Errorf("got %+v, %v, want it triggered again", got, err)
 	}
 	a.Resolve(string(opened.ID), "")

@@ -114,7 +114,7 @@ func TestAnIncidentLivesFromItsCreationToItsEnd(t *testing.T) {
 		t.Errorf("second creation: got %v, want ErrDuplicateKey", err)
 	}
 	a.Acknowledge(string(opened.ID), a.alice.ID)
-	got, err := a.client.Incident(ctx, opened.ID)
+	got, err := a.client.Incident(ctx, opened.ID, "")
 	if err != nil || got.Status != access.Acknowledged || !slices.Equal([]string{got.Acknowledged[0].Name}, []string{"Alice"}) || string(got.TriggeredBy) != a.bot.ID || got.TriggerNotShown {
 		t.Errorf("got %+v, %v, want it acknowledged by Alice and triggered by the bot", got, err)
 	}
@@ -151,12 +151,12 @@ func TestWhoEndedAnIncidentIsSeen(t *testing.T) {
 		resolvedBy string
 		mergedInto access.IncidentID
 	}{{byPerson.ID, "Alice", ""}, {byTimeout.ID, "", ""}, {merged.ID, "Alice", access.IncidentID(into.ID)}} {
-		got, err := a.client.Incident(t.Context(), tt.id)
+		got, err := a.client.Incident(t.Context(), tt.id, "")
 		if err != nil || got.Status != access.Resolved || got.ResolvedBy != tt.resolvedBy || got.MergedInto != tt.mergedInto {
 			t.Errorf("got %+v, %v, want it resolved by %q, merged into %q", got, err, tt.resolvedBy, tt.mergedInto)
 		}
 	}
-	if _, err := a.client.Incident(t.Context(), "QNONE"); !errors.Is(err, access.ErrNotFound) {
+	if _, err := a.client.Incident(t.Context(), "QNONE", ""); !errors.Is(err, access.ErrNotFound) {
 		t.Errorf("got %v, want ErrNotFound", err)
 	}
 }
@@ -201,7 +201,7 @@ func TestFaultsOfPagerDutyAreNeverAnAnswer(t *testing.T) {
 			"User":    func() error { _, err := a.client.User(t.Context(), a.alice.Email); return err },
 			"Service": func() error { _, err := a.client.Service(t.Context(), "Payments"); return err },
 			"Incident": func() error {
-				_, err := a.client.Incident(t.Context(), opened.ID)
+				_, err := a.client.Incident(t.Context(), opened.ID, "")
 				return err
 			},
 			"IncidentsByKey": func() error {

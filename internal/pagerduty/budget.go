@@ -28,7 +28,7 @@ var errHeldBack = errors.New("has to wait for PagerDuty's rate limit")
 // https://developer.pagerduty.com/docs/rest-api-rate-limits
 func limited(route string) bool {
 	switch route {
-	case "POST /incidents", "PUT /incidents/{id}", "GET /oncalls":
+	case "POST /incidents", "PUT /incidents", "PUT /incidents/{id}", "GET /oncalls":
 		return true
 	}
 	return false

@@ -104,12 +104,15 @@ func (c *Client) request(ctx context.Context, q call) (*http.Request, error) {
 	return req, nil
 }
 
+// errUnreadable is why what a 2xx answer says could not be told.
+var errUnreadable = errors.New("could not tell from PagerDuty's answer")
+
 // unreadable is the error for a 2xx answer that does not hold what it should.
 func (a answer) unreadable(err error) *access.Failure {
 	return &access.Failure{
 		Class:   access.Retry,
 		Unclear: a.call.write(),
-		Err:     fmt.Errorf("could not tell from PagerDuty's answer to %s: %w", a.call.route, err),
+		Err:     fmt.Errorf("%w to %s: %w", errUnreadable, a.call.route, err),
 	}
 }
 

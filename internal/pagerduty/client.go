@@ -23,6 +23,8 @@ import (
 	"time"
 
 	"github.com/PagerDuty/go-pagerduty"
+
+	"github.com/pdhook/pdhook/internal/access"
 )
 
 // Config says which account to talk to, and as whom.
@@ -57,6 +59,13 @@ type Client struct {
 	health    *health
 	bot       bot
 	kinds     sync.Map // of schedules, by ID, as last seen: which endpoint to ask first
+
+	people    gatherer[string, struct{}, access.User]
+	services  gatherer[string, struct{}, access.Service]
+	duties    gatherer[time.Time, access.UserID, duty]
+	onDuty    gatherer[struct{}, access.PolicyID, duty]
+	incidents gatherer[struct{}, placed, access.Incident]
+	ends      gatherer[struct{}, access.IncidentID, struct{}]
 }
 
 // New checks cfg and makes a client. It calls nobody.
@@ -131,6 +140,12 @@ func New(cfg Config) (*Client, error) {
 		// key must not travel to wherever it points.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+	c.people.call = alone(c.findUser)
+	c.services.call = alone(c.findService)
+	c.duties.call, c.duties.most = c.askDuties, usersPerCall
+	c.onDuty.call, c.onDuty.most = c.askOnDuty, usersPerCall
+	c.incidents.call, c.incidents.most = c.readIncidents, pageSize
+	c.ends.call, c.ends.most, c.ends.write = c.resolveAll, resolvedPerCall, true
 	c.api = pagerduty.NewClient("", pagerduty.WithAPIEndpoint(endpoint)) // the key is set for each attempt, see transport
 	c.api.HTTPClient = c.http
 	return c, nil

@@ -70,7 +70,7 @@ func TestEachErrorAnswerHasItsClassAndNamesWhatToMend(t *testing.T) {
 }
 
 func TestA404OfSomethingInBetweenIsNotNotFound(t *testing.T) {
-	_, err := always(404, `<html>nothing here</html>`).start(t).Incident(t.Context(), "QINC")
+	_, err := always(404, `<html>nothing here</html>`).start(t).Incident(t.Context(), "QINC", "")
 	if errors.Is(err, access.ErrNotFound) || !access.IsPermanent(err) || !strings.Contains(err.Error(), "pagerduty.api_endpoint") {
 		t.Errorf("got %v, want a permanent error that names pagerduty.api_endpoint and is not ErrNotFound", err)
 	}
@@ -184,10 +184,10 @@ func TestEmptyAndOddIDsAreNeverSent(t *testing.T) {
 		"path as schedule id": schedule("id:PSCHED/users"),
 		"no users":            onCalls(access.OnCallQuery{}),
 		"one empty user":      onCalls(access.OnCallQuery{Users: []access.UserID{"PUSER", ""}}),
-		"incident":            one(c.Incident(ctx, "")),
-		"incident number":     one(c.Incident(ctx, "1234")),
-		"path as incident":    one(c.Incident(ctx, "Q1/notes")),
-		"query as incident":   one(c.Incident(ctx, "Q1?x")),
+		"incident":            one(c.Incident(ctx, "", "")),
+		"incident number":     one(c.Incident(ctx, "1234", "")),
+		"path as incident":    one(c.Incident(ctx, "Q1/notes", "")),
+		"query as incident":   one(c.Incident(ctx, "Q1?x", "")),
 		"key":                 one(c.IncidentsByKey(ctx, "", "PSVC")),
 		"service of key":      one(c.IncidentsByKey(ctx, "key", "")),
 		"new without key":     one(c.CreateIncident(ctx, access.NewIncident{Service: "PSVC", Title: "t"})),

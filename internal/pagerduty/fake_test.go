@@ -210,7 +210,7 @@ func actions() map[string]func(context.Context, *Client) error {
 			return err
 		},
 		"Incident": func(ctx context.Context, c *Client) error {
-			_, err := c.Incident(ctx, "QINC")
+			_, err := c.Incident(ctx, "QINC", "")
 			return err
 		},
 		"IncidentsByKey": func(ctx context.Context, c *Client) error {

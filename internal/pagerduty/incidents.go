@@ -37,9 +37,10 @@ type incident struct {
 // withTrigger are the includes without which the own test of an incident cannot be made.
 func withTrigger() []string { return []string{"first_trigger_log_entries", "acknowledgers"} }
 
-// Incident gives the incident id, with who triggered it. None: access.ErrNotFound.
-func (c *Client) Incident(ctx context.Context, id access.IncidentID) (access.Incident, error) {
-	found, err := c.readIncident(WithPriority(ctx, Background), id)
+// Incident gives the incident id, with who triggered it. None: access.ErrNotFound. Several that are read at the
+// same moment are looked for on the services where they are thought to be.
+func (c *Client) Incident(ctx context.Context, id access.IncidentID, service access.ServiceID) (access.Incident, error) {
+	found, err := c.incidents.get(WithPriority(ctx, Background), struct{}{}, placed{id, service})
 	if err != nil {
 		return access.Incident{}, fmt.Errorf("reading incident %q: %w", id, err)
 	}

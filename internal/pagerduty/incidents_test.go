@@ -57,7 +57,7 @@ func TestIncidentIsReadInAllItsShapes(t *testing.T) {
 	}
 	for _, tt := range tests {
 		f := always(200, encode(object{"incident": with(incidentObject("QINC", "key", "PSVC"), tt.more)}))
-		got, err := f.start(t).Incident(t.Context(), "QINC")
+		got, err := f.start(t).Incident(t.Context(), "QINC", "")
 		want := plain()
 		tt.want(&want)
 		if err != nil || !reflect.DeepEqual(got, want) {
@@ -79,7 +79,7 @@ func TestAnIncidentThatCannotBeReadIsCouldNotTell(t *testing.T) {
 		"merged into nothing":  {"status": "resolved", "resolve_reason": object{"type": "merge_resolve_reason"}},
 		"acknowledgers a word": {"acknowledgements": "many"},
 	} {
-		_, err := always(200, encode(object{"incident": with(incidentObject("QINC", "key", "PSVC"), more)})).start(t).Incident(t.Context(), "QINC")
+		_, err := always(200, encode(object{"incident": with(incidentObject("QINC", "key", "PSVC"), more)})).start(t).Incident(t.Context(), "QINC", "")
 		if err == nil || failure(t, err).Class != access.Retry {
 			t.Errorf("%s: got %v, want Retry", name, err)
 		}

@@ -11,8 +11,8 @@ import (
 	"github.com/pdhook/pdhook/internal/access"
 )
 
-// usersPerCall is how many users one question may name, so that its address stays under the 8 KiB that web
-// servers commonly take.
+// usersPerCall is how many users, or policies, one question may name, so that its address stays under the 8 KiB
+// that web servers commonly take.
 const usersPerCall = 250
 
 type onCall struct {
@@ -29,10 +29,51 @@ type onCall struct {
 // PagerDuty left it out. No user and an empty ID are errors: PagerDuty would take them for everybody. A
 // schedule that no policy uses has no entries here, see Schedule.
 func (c *Client) OnCalls(ctx context.Context, q access.OnCallQuery) (entries []access.OnCall, now time.Time, err error) {
-	if entries, now, err = c.onCalls(ctx, q); err != nil {
+	if len(q.Users) == 1 { // others may ask for theirs at the same moment
+		var d duty
+		d, err = c.duties.get(ctx, q.Until.Round(0).UTC(), q.Users[0])
+		entries, now = d.entries, d.now
+	} else {
+		entries, now, err = c.onCalls(ctx, q)
+	}
+	if err != nil {
 		return nil, time.Time{}, fmt.Errorf("asking who is on call: %w", err)
 	}
 	return entries, now, nil
+}
+
+// duty is a part of the on-call entries as of PagerDuty's now.
+type duty struct {
+	entries []access.OnCall
+	now     time.Time
+}
+
+// askDuties asks for the duty of several users, for all of them as far ahead.
+func (c *Client) askDuties(ctx context.Context, until time.Time, users []access.UserID) (map[access.UserID]duty, error) {
+	entries, now, err := c.onCalls(ctx, access.OnCallQuery{Users: users, Until: until})
+	return divided(users, entries, now, func(e access.OnCall) access.UserID { return e.User.ID }), err
+}
+
+// askOnDuty asks who is on call right now for several policies.
+func (c *Client) askOnDuty(ctx context.Context, _ struct{}, policies []access.PolicyID) (map[access.PolicyID]duty, error) {
+	policyOf := func(e access.OnCall) access.PolicyID { return e.Policy }
+	entries, now, err := c.listOnCalls(ctx, nil, "escalation_policy_ids[]", texts(unique(policies)),
+		func(e access.OnCall) bool { return slices.Contains(policies, e.Policy) })
+	return divided(policies, entries, now, policyOf), err
+}
+
+// divided gives each key its entries, of which there may be none.
+func divided[K comparable](keys []K, entries []access.OnCall, now time.Time, keyOf func(access.OnCall) K) map[K]duty {
+	all := map[K]duty{}
+	for _, key := range keys {
+		all[key] = duty{now: now}
+	}
+	for _, e := range entries {
+		d := all[keyOf(e)]
+		d.entries = append(d.entries, e)
+		all[keyOf(e)] = d
+	}
+	return all
 }
 
 func (c *Client) onCalls(ctx context.Context, q access.OnCallQuery) ([]access.OnCall, time.Time, error) {
@@ -73,17 +114,16 @@ func (c *Client) onCallsOf(ctx context.Context, s *span, users []access.UserID) 
 }
 
 // OnDuty gives who is on call for a policy right now by PagerDuty's clock, at every level. It serves to explain a
-// decision, never to make one, and yields to all other calls.
+// decision and to confirm a "no", never to approve, and yields to what does.
 func (c *Client) OnDuty(ctx context.Context, policy access.PolicyID) (entries []access.OnCall, now time.Time, err error) {
 	if !validID(policy) {
 		return nil, time.Time{}, permanent(fmt.Errorf("policy %q is no PagerDuty ID", policy))
 	}
-	entries, now, err = c.listOnCalls(WithPriority(ctx, Background), nil, "escalation_policy_ids[]", []string{string(policy)},
-		func(e access.OnCall) bool { return e.Policy == policy })
+	d, err := c.onDuty.get(WithPriority(ctx, Creation), struct{}{}, policy)
 	if err != nil {
 		return nil, time.Time{}, fmt.Errorf("asking who is on duty on policy %s: %w", policy, err)
 	}
-	return entries, now, nil
+	return d.entries, d.now, nil
 }
 
 // listOnCalls asks with one filter, and applies it again to what comes back.

@@ -15,7 +15,7 @@ const (
 type priorityKey struct{}
 
 // WithPriority marks the calls made under the context it gives. Methods that are never more urgent than
-// a priority lower it by themselves: CreateIncident and IncidentsByKey are Creation; Incident, Notes, AddNote,
+// a priority lower it by themselves: CreateIncident, IncidentsByKey and OnDuty are Creation; Incident, Notes, AddNote,
 // Resolve, Reopen and Resolver are Background.
 func WithPriority(ctx context.Context, p Priority) context.Context {
 	return context.WithValue(ctx, priorityKey{}, max(p, priorityOf(ctx)))

@@ -19,16 +19,18 @@ type service struct {
 // letters being equal, or "id:" and an ID. None: access.ErrNotFound; two of one name:
 // *access.AmbiguousError.
 func (c *Client) Service(ctx context.Context, ref string) (access.Service, error) {
-	find := c.serviceByName
-	id, byID := strings.CutPrefix(ref, "id:")
-	if byID {
-		ref, find = id, c.serviceByID
-	}
-	s, err := find(ctx, ref)
+	s, err := c.services.get(ctx, ref, struct{}{})
 	if err != nil {
-		return access.Service{}, fmt.Errorf("looking up PagerDuty service %q: %w", ref, err)
+		return access.Service{}, fmt.Errorf("looking up PagerDuty service %q: %w", strings.TrimPrefix(ref, "id:"), err)
 	}
 	return s, nil
+}
+
+func (c *Client) findService(ctx context.Context, ref string) (access.Service, error) {
+	if id, byID := strings.CutPrefix(ref, "id:"); byID {
+		return c.serviceByID(ctx, id)
+	}
+	return c.serviceByName(ctx, ref)
 }
 
 func (c *Client) serviceByID(ctx context.Context, id string) (access.Service, error) {

@@ -14,7 +14,7 @@ import (
 // User gives the user whose login e-mail is email, upper and lower case of ASCII letters being equal.
 // Nobody: access.ErrNotFound; two users: *access.AmbiguousError.
 func (c *Client) User(ctx context.Context, email string) (access.User, error) {
-	user, err := c.findUser(ctx, email)
+	user, err := c.people.get(ctx, email, struct{}{})
 	if err != nil {
 		return access.User{}, fmt.Errorf("looking up PagerDuty user %q: %w", email, err)
 	}

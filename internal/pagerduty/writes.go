@@ -79,9 +79,10 @@ func whyNotOpened(err error) error {
 	return permanent(fmt.Errorf("the service may be disabled or in maintenance, or have nobody on call: %w", r))
 }
 
-// Resolve resolves the incident. One that is resolved already is success.
+// Resolve resolves the incident, together with others that are to be resolved at the same moment. One that is
+// resolved already is success.
 func (c *Client) Resolve(ctx context.Context, id access.IncidentID) error {
-	if err := c.resolve(WithPriority(ctx, Background), id); err != nil {
+	if _, err := c.ends.get(WithPriority(ctx, Background), struct{}{}, id); err != nil {
 		return fmt.Errorf("resolving incident %q: %w", id, err)
 	}
 	return nil

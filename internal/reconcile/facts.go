@@ -29,21 +29,17 @@ func (p *pass) decide(ctx context.Context) {
 	if p.linked && mayRemember(p.cause) && len(p.events) == 0 {
 		since = began.Add(-remembered)
 	}
-	if !p.facts.Reviewed && !policy.Reviewed(p.work.Request, p.facts.Reviewer) {
-		p.readFacts(ctx, since)
+	if p.facts.Reviewed || policy.Reviewed(p.work.Request, p.facts.Reviewer) {
+		p.judge()
+		return
 	}
-	p.judge()
+	p.evaluate(ctx, freshness{since, p.namesSince(since, began), began.Add(-people)})
 	d := p.work.Decision
 	due := !d.Next.IsZero() && !d.Next.After(began)
 	if since.Before(began) && (due || d.Verdict == access.Approve || d.Verdict == access.CouldNotTell) {
-		p.readFacts(ctx, began)
-		p.judge()
+		p.evaluate(ctx, freshness{began, began, began})
 	}
-	if p.work.Decision.Verdict == access.No {
-		p.explain(ctx, since)
-		p.judge()
-	}
-	p.undecided = p.facts.User.ReadAt.Before(began) && p.work.Decision.Verdict == access.No
+	p.undecided = since.Before(began) && p.facts.User.ReadAt.Before(began) && p.work.Decision.Verdict == access.No
 	if p.work.Decision.Verdict == access.CouldNotTell {
 		err := p.factErrors()
 		p.undecided = !lasting(err)
@@ -62,7 +58,7 @@ func (p *pass) explain(ctx context.Context, since time.Time) {
 	answers := make([]access.Fact[access.OnCalls], len(unexplained))
 	var wg sync.WaitGroup
 	for i, id := range unexplained {
-		wg.Go(func() { answers[i] = p.Directory.OnDuty(ctx, id, since.Add(-remembered)) })
+		wg.Go(func() { answers[i] = p.Directory.OnDuty(ctx, id, since) })
 	}
 	wg.Wait()
 	p.facts.OnDuty = map[access.PolicyID]access.Fact[access.OnCalls]{}
@@ -86,8 +82,8 @@ func (p *pass) judge() {
 
 // readFacts asks PagerDuty for the requester, the named services and schedules, the requester's duty and, where
 // one is required, open incidents. Each fact carries the time at which its question was asked.
-func (p *pass) readFacts(ctx context.Context, since time.Time) {
-	f := &p.facts
+func (p *pass) readFacts(ctx context.Context, as freshness) {
+	f, since := &p.facts, as.duty
 	f.User, f.OnCalls, f.Incidents = access.Fact[access.User]{}, access.Fact[access.OnCalls]{}, access.Fact[[]policy.IncidentFact]{}
 	f.Services, f.Schedules = nil, nil
 	for n, ref := range p.rules.ServiceRefs(p.work.Request) {
@@ -105,10 +101,15 @@ func (p *pass) readFacts(ctx context.Context, since time.Time) {
 		wg.Go(func() { guessed = p.Directory.OnCalls(ctx, guess, until, since) })
 	}
 	if email := p.rules.Email(p.work.Request); email != "" {
-		wg.Go(func() { f.User = p.Directory.User(ctx, email, since) })
+		wg.Go(func() {
+			f.User = found(since, as.user, func(since time.Time) access.Fact[access.User] { return p.Directory.User(ctx, email, since) })
+		})
 	}
 	for i := range min(len(f.Services), policy.MostNamed) {
-		wg.Go(func() { f.Services[i].Fact = p.Directory.Service(ctx, f.Services[i].Ref, since) })
+		s := &f.Services[i]
+		wg.Go(func() {
+			s.Fact = found(since, as.names, func(since time.Time) access.Fact[access.Service] { return p.Directory.Service(ctx, s.Ref, since) })
+		})
 	}
 	for i := range max(0, min(len(f.Schedules), policy.MostNamed-len(f.Services))) {
 		wg.Go(func() { f.Schedules[i].Fact = p.Directory.Schedule(ctx, f.Schedules[i].Ref, until, since) })

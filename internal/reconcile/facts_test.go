@@ -34,8 +34,68 @@ func TestARememberedNoCostsNoQuestionWhenOnlyTimeHasPassed(t *testing.T) {
 		w.wantQuestions("timer after 59 s")
 		time.Sleep(2 * time.Second)
 		w.once(r, access.CauseTimer)
-		w.wantQuestions("timer after 61 s", "on-calls", "service", "user")
+		w.wantQuestions("timer after 61 s", "on-calls", "service") // which show nobody of that address on duty
+		time.Sleep(people)
+		w.once(r, access.CauseTimer)
+		w.wantQuestions("timer after 11 m", "on-calls", "service", "user")
 	})
+}
+
+func TestARememberedUserCountsOnlyAsFarAsDutyConfirmsIt(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		changes func(w *world)
+		user    access.UserID // who is approved; "": nobody
+		asked   []string
+	}{
+		{"nothing changed", func(*world) {}, "", []string{"on-calls", "service"}},
+		{"came on call", func(w *world) { w.aliceIsOnCall() }, "UALICE", []string{"on-calls", "service"}},
+		{"the address is another user's now, who is on call", func(w *world) {
+			w.users[alice] = access.User{ID: "UNEW", Name: "Alice", Email: alice}
+			w.aliceIsOnCall()
+		}, "UNEW", []string{"on-calls", "service", "user"}},
+		{"the user has another address now and is on call", func(w *world) {
+			w.aliceIsOnCall()
+			w.users[alice] = access.User{ID: "UNEW", Name: "Alice", Email: alice}
+			for i := range w.onCalls {
+				w.onCalls[i].User.Email = "smith@example.com"
+			}
+		}, "", []string{"on-calls", "service", "user"}},
+		{"PagerDuty leaves the address out", func(w *world) {
+			w.aliceIsOnCall()
+			for i := range w.onCalls {
+				w.onCalls[i].User.Email = ""
+			}
+		}, "", []string{"on-calls", "service", "user"}},
+		{"who is on duty cannot be read", func(w *world) {
+			w.fail = func(call string, _ int) fault {
+				if call == "on duty" {
+					return refusing
+				}
+				return works
+			}
+		}, "", []string{"on-calls", "service", "user"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				r := w.replica("a")
+				w.once(r, access.CauseCreated)
+				time.Sleep(2 * remembered)
+				w.questions()
+				tt.changes(w)
+				_, _, _ = w.look(r, "webhook incident.acknowledged")
+				if got := slices.Compact(w.questions()); !slices.Equal(got, tt.asked) {
+					t.Errorf("asked %q, want %q", got, tt.asked)
+				}
+				if got := w.requests[request].State == access.Approved; got != (tt.user != "") {
+					t.Errorf("approved = %v, want %v", got, tt.user != "")
+				}
+				if tt.user != "" {
+					wantIn(t, w.log.String(), "pd_user_id="+string(tt.user))
+				}
+			})
+		})
+	}
 }
 
 func TestARememberedYesIsAlwaysAskedAgain(t *testing.T) {

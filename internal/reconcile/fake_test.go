@@ -207,7 +207,7 @@ func (p pagerduty) find(id access.IncidentID) (*access.Incident, error) {
 	return &p.w.incidents[i], nil
 }
 
-func (p pagerduty) Incident(ctx context.Context, id access.IncidentID) (incident access.Incident, err error) {
+func (p pagerduty) Incident(ctx context.Context, id access.IncidentID, _ access.ServiceID) (incident access.Incident, err error) {
 	err = p.w.call(ctx, "get incident", "", func() error {
 		found, err := p.find(id)
 		if err == nil {

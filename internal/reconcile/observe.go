@@ -214,7 +214,7 @@ func (p *pass) readIncidents(ctx context.Context) {
 }
 
 func (p *pass) readIncident(ctx context.Context, linked *access.LinkedIncident) error {
-	now, err := p.Incidents.Incident(ctx, linked.ID)
+	now, err := p.Incidents.Incident(ctx, linked.ID, linked.Service)
 	switch {
 	case errors.Is(err, access.ErrNotFound) && linked.Verified:
 		p.log.Warn("PagerDuty no longer has the incident", "pd_incident_id", linked.ID)

@@ -56,7 +56,8 @@ type Directory interface {
 // Incidents is PagerDuty's incidents. Bot is the user that pdhook writes as (user_email).
 type Incidents interface {
 	Bot(ctx context.Context) (access.User, error)
-	Incident(ctx context.Context, id access.IncidentID) (access.Incident, error)
+	// Incident reads an incident; service is where it is thought to be, "" unknown.
+	Incident(ctx context.Context, id access.IncidentID, service access.ServiceID) (access.Incident, error)
 	IncidentsByKey(ctx context.Context, key string, service access.ServiceID) ([]access.Incident, error)
 	CreateIncident(ctx context.Context, n access.NewIncident) (access.Incident, error)
 	Notes(ctx context.Context, id access.IncidentID) ([]access.Note, error)

@@ -324,6 +324,7 @@ func TestANameThatLeadsToAnotherServiceThanBeforeIsReported(t *testing.T) {
 		r := w.replica("a")
 		w.once(r, access.CauseCreated)
 		w.services[0].ID = "SNEW"
+		time.Sleep(shared + 1)
 		w.once(r, "webhook service.updated")
 		wantIn(t, w.log.String(), "A name leads to another PagerDuty service than before", "name=payments before=SPAY now=SNEW")
 	})
