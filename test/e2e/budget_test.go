@@ -19,16 +19,16 @@ const (
 	noLimit   = 1_000_000 // calls a minute
 )
 
-// crowd is a company: each team has a service, a policy and a role that notifies and approves by the service.
+// company is people in teams: each team has a service, a policy and a role that notifies and approves by the service.
 // Person n is of team n modulo teams; the first half of all people is on call for the own team.
-type crowd struct {
+type company struct {
 	*world
 	services []pagerdutytest.Service
 	people   []pagerdutytest.User
 }
 
-func (w *world) hires(teams, people int) *crowd {
-	c := &crowd{world: w}
+func (w *world) hires(teams, people int) *company {
+	c := &company{world: w}
 	levels := make([][]pagerdutytest.Target, teams)
 	for n := range people {
 		u := w.pd.AddUser(fmt.Sprintf("Person %d", n), fmt.Sprintf("person%d@example.com", n))
@@ -46,10 +46,10 @@ func (w *world) hires(teams, people int) *crowd {
 	return c
 }
 
-func (c *crowd) onCall(n int) bool { return n < len(c.people)/2 }
+func (c *company) onCall(n int) bool { return n < len(c.people)/2 }
 
 // asks has person n ask for the role of the own team.
-func (c *crowd) asks(n int) string {
+func (c *company) asks(n int) string {
 	return c.request(c.people[n].Email, fmt.Sprintf("team-%d", n%len(c.services)))
 }
 
@@ -83,7 +83,7 @@ type burst struct {
 	approvable, denied, expired []string
 }
 
-func (c *crowd) burst(requests int) (b burst) {
+func (c *company) burst(requests int) (b burst) {
 	for n := range requests {
 		person := n % len(c.people)
 		id := c.asks(person)
