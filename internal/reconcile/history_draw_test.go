@@ -62,7 +62,7 @@ func drawWish(t *rapid.T) wish {
 func drawStep(t *rapid.T, requests int) step {
 	s := step{
 		fact:   drawFact(t, requests),
-		before: pick(t, "before", "", "", "", "", "create", "note", "review", "swap", "resolve", "reopen", "get request", "on-calls", "get incident"),
+		before: pick(t, "before", "", "", "", "", "create", "note", "review", "swap", "resolve", "reopen", "get request", "on-calls", "get incident", "incidents by key"),
 		stands: pick(t, "stands", 0, 10*time.Millisecond, 50*time.Millisecond, 300*time.Millisecond, 2*time.Second, 15*time.Second, time.Minute, 3*time.Minute, 11*time.Minute),
 		news:   [2]news{drawNews(t), drawNews(t)},
 	}
@@ -80,7 +80,7 @@ func drawStep(t *rapid.T, requests int) step {
 		slow:    map[string]time.Duration{},
 	}
 	if pick(t, "slow", false, false, true) {
-		call := pick(t, "call", slices.Concat(teleportCalls, pagerdutyCalls)...)
+		call := pick(t, "call", slices.Concat([]string{"review", "get request", "review"}, teleportCalls, pagerdutyCalls)...)
 		s.slow[call] = pick(t, "takes", time.Second, 4*time.Second, 11*time.Second, 50*time.Second)
 	}
 	return s

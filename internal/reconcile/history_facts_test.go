@@ -41,7 +41,7 @@ const (
 
 // kinds are all kinds, the likelier ones more than once.
 var kinds = []kind{made, made, made, made, madeForeign, approved, approved, approved, denied, denied, gone, gone, onCall, onCall, onCall, onCall,
-	offCall, outageOpens, outageOpens, outageAcked, outageAcked, outageEnds, ownAcked, ownResolved, ownResolved, ownTimedOut, ownMerged, ownMoved,
+	offCall, offCall, outageOpens, outageOpens, outageAcked, outageAcked, outageEnds, ownAcked, ownResolved, ownResolved, ownTimedOut, ownMerged, ownMoved,
 	renamed, disabled, disabled, squatted, squatterGone, forbidden, ruled, unseen}
 
 // fact is something that happens outside pdhook. What cannot happen as the world is does not.
@@ -296,7 +296,9 @@ func (f fact) own(r *run) []hint {
 		own.Status, own.MergedInto = access.Resolved, survivor.ID
 		r.survivors[survivor.ID] = append(r.survivors[survivor.ID], f.id())
 	case ownMoved:
-		r.moved[own.ID] = time.Now()
+		if r.moved[own.ID] = time.Now(); own.Service != f.serviceID() {
+			delete(r.moved, own.ID) // back again
+		}
 		own.Service = map[access.ServiceID]access.ServiceID{"SPAY": "SSHIP", "SSHIP": "SPAY"}[own.Service]
 		return webhook("incident.service_updated", *own)
 	}

@@ -52,20 +52,22 @@ func (p *pass) observe(ctx context.Context) (concerned bool, err error) {
 }
 
 // comeBack starts anew for a request that pdhook ended as expired, but that is pending all the same: a list that
-// lagged behind had lost it. Its incident was resolved and tells nobody any more. One that this replica has not
-// ended itself may be the new one, which another has opened by now.
+// lagged behind had lost it. Its incident was resolved and tells nobody any more, unless its end was not even begun.
+// One that this replica has not ended itself may be the new one, which another has opened by now.
 func (p *pass) comeBack() {
 	if p.work.Request.State != access.Pending {
 		return
 	}
 	here, anywhere := p.work.Link.State == access.Expired, access.State(p.ledger.raw[keyResolution]) == access.Expired
 	for i, incident := range p.work.Link.Incidents {
-		if !anywhere && (!here || incident.ID != "" && !slices.Contains(p.known, incident.ID)) {
+		untold := incident.ID != "" && !incident.Noted && !incident.Ended
+		if untold || !anywhere && (!here || incident.ID != "" && !slices.Contains(p.known, incident.ID)) {
 			continue
 		}
 		left := incident.Left
 		if incident.ID != "" {
 			left = append(slices.Clone(left), incident.ID)
+			p.dirty = true // it may not be resolved after all
 		}
 		p.work.Link.Incidents[i] = access.LinkedIncident{Ref: incident.Ref, Service: incident.Service, ServiceName: incident.ServiceName, Left: left}
 	}

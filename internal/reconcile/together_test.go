@@ -166,6 +166,34 @@ func TestARequestThatComesBackToAnotherReplicaIsToldOnce(t *testing.T) {
 	})
 }
 
+func TestARequestThatComesBackBeforeItsEndCouldBeToldGoesOn(t *testing.T) {
+	for _, failing := range []string{"get incident", "note", "resolve"} {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.threshold = 2
+			r := w.replica("a")
+			w.bob(access.Approved, "fine")
+			w.settle(r, nil)
+			kept := w.requests[request]
+			w.expire()
+			w.fail = func(call string, _ int) fault { return map[string]fault{failing: refusing}[call] }
+			_, _, _ = w.look(r, access.CauseGone)
+			w.fail = nil
+			w.requests[request] = kept
+			delete(w.gone, request)
+			w.settle(r, nil)
+			told := 0
+			for _, n := range w.notes["Q1"] {
+				if strings.HasPrefix(n.Content, "bob reviewed") {
+					told++
+				}
+			}
+			if len(w.incidents) != 1 || !w.incidents[0].Open() || told != 1 {
+				t.Errorf("%s failed: want the one incident open, and bob's review told once:\n%s", failing, w.end())
+			}
+		})
+	}
+}
+
 func TestARequestThatComesBackGetsAnIncidentAlsoAfterAnUnclearClaim(t *testing.T) {
 	for _, heir := range []string{"a", "b"} {
 		inWorld(t, func(t *testing.T, w *world) {
