@@ -58,16 +58,17 @@ func (k *killing) together() {
 	k.t.Helper()
 	var addrs []string
 	for _, r := range k.replicas {
-		addrs = append(addrs, strings.Trim(r.conf["webhook.listen"], `"`))
+		addrs = append(addrs, r.address())
 	}
-	path := "/webhooks/pagerduty"
-	sub := k.pd.Subscribe(pagerdutytest.Subscription{URL: "https://" + balance(k.t, addrs) + path, Secret: secret,
+	sub := k.pd.Subscribe(pagerdutytest.Subscription{URL: "https://" + balance(k.t, addrs) + "/webhooks/pagerduty", Secret: secret,
 		Events: everyEvent(k.t), TLS: &tls.Config{RootCAs: k.roots}})
-	for i, r := range k.replicas {
+	for _, r := range k.replicas {
 		r.sub = sub
-		r.sub.URL = "https://" + addrs[i] + path
 	}
 }
+
+// address is where this pdhook itself takes webhooks.
+func (w *world) address() string { return strings.Trim(w.conf["webhook.listen"], `"`) }
 
 // balance takes connections and passes each on to the next of the addresses that answers.
 func balance(t testing.TB, addrs []string) string {
