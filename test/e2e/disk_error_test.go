@@ -9,20 +9,28 @@ import (
 )
 
 func TestTortureADiskThatFailsEndsPdhookAndLosesNothing(t *testing.T) {
-	for _, failure := range []struct{ name, calls, errno, says string }{
-		{"a sync fails", syncs, "EIO", "input/output error"},
-		{"a file cannot grow", "ftruncate,fallocate", "ENOSPC", "no space left on device"},
+	const perLog = 128 // events, before a new log and a new table begin
+	for _, failure := range []struct {
+		name, calls, errno, says string
+		most                     int // events that may still be accepted
+	}{
+		{"a sync fails", syncs, "EIO", "input/output error", 16}, // those under way
+		{"a file cannot grow", "ftruncate,fallocate", "ENOSPC", "no space left on device", 2 * perLog},
 	} {
 		t.Run(failure.name, func(t *testing.T) {
 			t.Parallel()
 			w := startWorld(t)
-			flood := w.flood("FAIL", 4, 64<<10) // a new log and a new table every 128 events
+			flood := w.flood("FAIL", 4, 8<<20/perLog)
 			flood.moves(10, 0)
 			w.trace("-o", "/dev/null", "-e", "trace="+failure.calls, "-e", "inject="+failure.calls+":error="+failure.errno)
+			before, _ := flood.counts()
 			if code := w.proc.wait(time.Minute); code != 1 {
 				t.Errorf("got exit code %d, want 1", code)
 			}
 			accepted := flood.stop()
+			if more := len(accepted) - before; more > failure.most {
+				t.Errorf("%d events were accepted afterwards, want at most %d", more, failure.most)
+			}
 			if _, refused := flood.counts(); refused == 0 {
 				t.Error("no event was answered 503, want those that could not be synced")
 			}
