@@ -31,9 +31,9 @@ lint: ## gofmt, go vet and more
 
 .PHONY: fuzz
 fuzz: ## run every fuzz test for FUZZTIME (20s)
-	@set -e; for pkg in $$(go list ./...); do \
-	  for name in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-	    echo "$$pkg $$name"; go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$pkg; \
+	@set -e; for file in $$(grep -rlE '^func Fuzz' --include='*_test.go' .); do \
+	  for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' $$file); do \
+	    echo "$$file $$name"; go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$(dirname $$file); \
 	  done; done
 
 .PHONY: torture
