@@ -38,7 +38,7 @@ type incident struct {
 func withTrigger() []string { return []string{"first_trigger_log_entries", "acknowledgers"} }
 
 // Incident gives the incident id, with who triggered it. None: access.ErrNotFound. Several that are read at the
-// same moment are looked for on the services where they are thought to be.
+// same moment are looked for among the latest on the services where they are thought to be.
 func (c *Client) Incident(ctx context.Context, id access.IncidentID, service access.ServiceID) (access.Incident, error) {
 	found, err := c.incidents.get(WithPriority(ctx, Background), struct{}{}, placed{id, service})
 	if err != nil {

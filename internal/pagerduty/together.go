@@ -17,8 +17,9 @@ type placed struct {
 	service access.ServiceID
 }
 
-// readIncidents reads several incidents by listing what is open on their services. It leaves out what it does not
-// find there: resolved, merged, moved, or on a page that would cost more than reading it by itself.
+// readIncidents reads several incidents by listing their services' latest: of whatever status, so that the list
+// only grows while its pages are read. It leaves out what it does not find there: moved elsewhere, or on a page that
+// would cost more than reading it by itself.
 func (c *Client) readIncidents(ctx context.Context, _ struct{}, wanted []placed) (map[placed]access.Incident, error) {
 	if len(wanted) == 1 {
 		found, err := c.readIncident(ctx, wanted[0].id)
@@ -30,14 +31,13 @@ func (c *Client) readIncidents(ctx context.Context, _ struct{}, wanted []placed)
 	}
 	q := call{route: "GET /incidents", path: "/incidents", query: url.Values{
 		"service_ids[]": services,
-		"statuses[]":    {string(access.Triggered), string(access.Acknowledged)},
 		"date_range":    {"all"},
 		"sort_by":       {"created_at:desc"},
 		"include[]":     withTrigger(),
 		"limit":         {strconv.Itoa(pageSize)},
 	}}
 	found := map[placed]access.Incident{}
-	for pages, offset := 0, 0; pages < max(1, len(wanted)/4) && len(found) < len(wanted); pages++ {
+	for pages, offset := 0, 0; pages < max(1, len(wanted)/2) && len(found) < len(wanted); pages++ {
 		q.query.Set("offset", strconv.Itoa(offset))
 		a, err := c.do(ctx, q)
 		if err != nil {
