@@ -5,7 +5,9 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -92,6 +94,43 @@ func TestEveryPackageLooksForLeakedGoroutines(t *testing.T) {
 	for room, looking := range looks {
 		if !looking {
 			t.Errorf("the tests of %s do not end with a look for leaked goroutines: see main_test.go of others", room)
+		}
+	}
+}
+
+func TestEachPromiseOfReliabilityNamesTestsThatExist(t *testing.T) {
+	document, err := os.ReadFile("../../docs/reliability.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	functions := map[string]bool{}
+	err = filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		for _, declared := range file.Decls {
+			if f, ok := declared.(*ast.FuncDecl); ok {
+				functions[f.Name.Name] = true
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(document)) {
+		names := regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(line, -1)
+		if promise := strings.HasPrefix(line, "| ") && len(names) > 0; !promise {
+			continue
+		}
+		for _, name := range names {
+			if !functions[name[1]] {
+				t.Errorf("docs/reliability.md names %s, which does not exist", name[1])
+			}
 		}
 	}
 }
