@@ -40,6 +40,7 @@ func (p *pass) decide(ctx context.Context) {
 		p.judge()
 	}
 	if p.work.Decision.Verdict == access.No {
+		urgentPartOver(ctx)
 		p.explain(ctx, since)
 		p.judge()
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -41,8 +42,15 @@ func (l logLine) text(key string) string {
 // launch starts pdhook with arguments. It is killed at the end of the test if it still runs.
 func launch(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
+	return launchIn(t, nil, env, args...)
+}
+
+// launchIn is launch by way of another command that becomes pdhook.
+func launchIn(t *testing.T, wrap, env []string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, exited: make(chan struct{}), more: make(chan struct{})}
-	p.cmd = exec.Command(binary, args...)
+	command := slices.Concat(wrap, []string{binary}, args)
+	p.cmd = exec.Command(command[0], command[1:]...)
 	p.cmd.Env = append(cleanEnv(), env...)
 	// A pipe of our own: exec's StderrPipe is closed by Wait, which could lose the last lines.
 	read, write, err := os.Pipe()

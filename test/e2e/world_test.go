@@ -42,6 +42,8 @@ type world struct {
 	roots    *x509.CertPool    // trusts pdhook's webhook certificate
 	proc     *process
 	env      []string // of pdhook, beside the test's own
+	wrap     []string // the command that runs pdhook, when something runs it
+	token    string   // of [admin], where it is needed
 	admin    string   // http://host:port
 	sub      pagerdutytest.Subscription
 
@@ -182,7 +184,7 @@ func (w *world) configure() string {
 // launch starts pdhook and waits only for its ports.
 func (w *world) launch() {
 	w.t.Helper()
-	w.proc = launch(w.t, w.env, "start", "--config", w.configure())
+	w.proc = launchIn(w.t, w.wrap, w.env, "start", "--config", w.configure())
 	line := w.proc.says("pdhook is starting")
 	w.conf["webhook.listen"], w.conf["admin.listen"] = quote(line.text("webhooks")), quote(line.text("admin")) // for the next start
 	w.admin = "http://" + line.text("admin")
@@ -242,6 +244,9 @@ func (w *world) get(path string) (int, []byte) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.admin+path, nil)
 	if err != nil {
 		w.t.Fatal(err)
+	}
+	if w.token != "" {
+		req.SetBasicAuth("", w.token)
 	}
 	return fetch(req)
 }
