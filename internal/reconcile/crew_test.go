@@ -91,3 +91,32 @@ func TestWhatFailedIsTriedAtOnceWhenItIsSaidSo(t *testing.T) {
 		d.close()
 	})
 }
+
+func TestAWorkerIsRelievedAsSoonAsItsPassApprovesNobodyAnyMore(t *testing.T) {
+	for _, slow := range []string{"on duty", "create"} {
+		t.Run(slow, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				if slow == "create" {
+					w.aliceIsOnCall()
+				}
+				w.latency[slow] = 2 * time.Second
+				began, relieved := time.Now(), time.Duration(-1)
+				var reviews []access.Review
+				ctx := context.WithValue(t.Context(), reliefKey{}, func() {
+					if relieved < 0 {
+						relieved, reviews = time.Since(began), w.requests[request].Reviews
+					}
+				})
+				if _, err := w.replica("a").Reconcile(ctx, request, access.CauseCreated); err != nil {
+					t.Fatal(err)
+				}
+				if took := time.Since(began); relieved != 0 || took < 2*time.Second {
+					t.Errorf("relieved after %s of %s, want at once", relieved, took)
+				}
+				if reviewed := len(reviews) == 1; reviewed != (slow == "create") {
+					t.Errorf("got the reviews %v when the worker was relieved", reviews)
+				}
+			})
+		})
+	}
+}

@@ -56,6 +56,7 @@ func (p *pass) evaluate(ctx context.Context, as freshness) {
 func (p *pass) conclude(ctx context.Context, since time.Time) {
 	p.judge()
 	if p.work.Decision.Verdict == access.No {
+		urgentPartOver(ctx)
 		p.explain(ctx, since)
 		p.judge()
 	}

@@ -57,6 +57,10 @@ func TestEachWayOutNamesAKeyOfTheConfiguration(t *testing.T) {
 			}
 		}
 	}
+	refused := "dial tcp: lookup teleport.example.com on 10.0.0.2:53: read udp 10.0.0.2:53: connection refused"
+	if got := (Config{}).wayOut(refused); !strings.Contains(got, "DNS") {
+		t.Errorf("%q: got %q, want it to name the DNS: what refused is its server", refused, got)
+	}
 	expired := "remote error: tls: expired certificate"
 	if got := (Config{ClientCrt: "/crt"}).wayOut(expired); !strings.Contains(got, "teleport.client_crt") {
 		t.Errorf("key pair: got %q, want it to name teleport.client_crt", got)

@@ -12,10 +12,10 @@ import (
 	"github.com/pdhook/pdhook/test/tlstest"
 )
 
-// writeCertificate makes a certificate for 127.0.0.1 and gives the pool that trusts it.
-func writeCertificate(t testing.TB, certFile, keyFile string) *x509.CertPool {
+// writeCertificate makes a certificate for 127.0.0.1 and other names, and gives the pool that trusts it.
+func writeCertificate(t testing.TB, certFile, keyFile string, names ...string) *x509.CertPool {
 	t.Helper()
-	cert, err := tlstest.WriteCertificate(certFile, keyFile)
+	cert, err := tlstest.WriteCertificate(certFile, keyFile, names...)
 	if err != nil {
 		t.Fatal(err)
 	}

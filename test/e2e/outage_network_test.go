@@ -18,7 +18,7 @@ func (w *world) behindTLS() *teleporttest.Proxy {
 	roots := w.path("pagerduty.crt")
 	writeCertificate(w.t, roots, w.path("pagerduty.key"))
 	addr := serveTLS(w.t, "127.0.0.1:0", w.pd.Handler(), roots, w.path("pagerduty.key"))
-	proxy, err := teleporttest.NewProxy(func() string { return addr })
+	proxy, err := teleporttest.NewProxy("127.0.0.1:0", func() string { return addr })
 	if err != nil {
 		w.t.Fatal(err)
 	}

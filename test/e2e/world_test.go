@@ -43,6 +43,7 @@ type world struct {
 	under    []string          // a program that becomes pdhook, with its arguments; usually none
 	proc     *process
 	env      []string // of pdhook, beside the test's own
+	token    string   // of [admin], where it is needed
 	admin    string   // http://host:port
 	sub      pagerdutytest.Subscription
 
@@ -254,6 +255,9 @@ func (w *world) get(path string) (int, []byte) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.admin+path, nil)
 	if err != nil {
 		w.t.Fatal(err)
+	}
+	if w.token != "" {
+		req.SetBasicAuth("", w.token)
 	}
 	return fetch(req)
 }

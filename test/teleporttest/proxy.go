@@ -29,7 +29,7 @@ type link struct {
 
 // Proxy opens a relay to the server on a port of its own. Close of either ends it.
 func (s *Server) Proxy() (*Proxy, error) {
-	p, err := NewProxy(s.Addr)
+	p, err := NewProxy("127.0.0.1:0", s.Addr)
 	if err != nil {
 		return nil, err
 	}
@@ -39,9 +39,9 @@ func (s *Server) Proxy() (*Proxy, error) {
 	return p, nil
 }
 
-// NewProxy opens a relay to any server, whose host:port is asked for at each connection. Close ends it.
-func NewProxy(target func() string) (*Proxy, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+// NewProxy opens a relay on addr to any server, whose host:port is asked for at each connection. Close ends it.
+func NewProxy(addr string, target func() string) (*Proxy, error) {
+	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("opening proxy: %w", err)
 	}

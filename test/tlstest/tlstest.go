@@ -14,8 +14,9 @@ import (
 	"time"
 )
 
-// WriteCertificate writes a certificate for 127.0.0.1 that is its own authority, and its key, in PEM.
-func WriteCertificate(certFile, keyFile string) (*x509.Certificate, error) {
+// WriteCertificate writes a certificate for 127.0.0.1 and other names and addresses that is its own authority, and
+// its key, in PEM.
+func WriteCertificate(certFile, keyFile string, names ...string) (*x509.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -25,6 +26,13 @@ func WriteCertificate(certFile, keyFile string) (*x509.Certificate, error) {
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(7 * 24 * time.Hour),
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	for _, name := range names {
+		if ip := net.ParseIP(name); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, name)
+		}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
