@@ -40,8 +40,12 @@ func (p *pass) plan(refs []string) {
 	}
 	kept := p.work.Link.Incidents
 	p.work.Link.Incidents = nil
+	var left []access.IncidentID // by the same service under another name, as it may be
+	for _, k := range kept {
+		left = append(left, k.Left...)
+	}
 	for _, ref := range refs {
-		incident := access.LinkedIncident{Ref: ref}
+		incident := access.LinkedIncident{Ref: ref, Left: left}
 		if at := slices.IndexFunc(kept, func(k access.LinkedIncident) bool { return k.Ref == ref }); at >= 0 {
 			incident = kept[at]
 		}

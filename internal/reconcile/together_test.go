@@ -194,6 +194,22 @@ func TestARequestThatComesBackBeforeItsEndCouldBeToldGoesOn(t *testing.T) {
 	}
 }
 
+func TestARequestThatComesBackUnderAnotherRuleGetsAnIncident(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		r := w.replica("a")
+		w.settle(r, nil)
+		kept := w.requests[request]
+		w.expire()
+		w.settle(r, nil)
+		w.requests[request] = kept
+		delete(w.gone, request)
+		w.settle(w.routed("a", &byRules{services: []string{"id:SPAY"}}), nil)
+		if len(w.incidents) != 2 || !w.incidents[1].Open() {
+			t.Errorf("want an open incident after the ended one:\n%s", w.end())
+		}
+	})
+}
+
 func TestARequestThatComesBackGetsAnIncidentAlsoAfterAnUnclearClaim(t *testing.T) {
 	for _, heir := range []string{"a", "b"} {
 		inWorld(t, func(t *testing.T, w *world) {
