@@ -111,7 +111,7 @@ func Bench(b *testing.B, budget Budget, numerator, denominator Measure) Result {
 	case r.Void():
 		b.Logf("void: the denominator spreads by %.2f, at most %.2f would count", r.Spread, spread)
 	case !budget.Holds(r.Ratio()):
-		b.Errorf("got a ratio of %.2f, want %s", r.Ratio(), budget)
+		b.Errorf("got a ratio of %.2f (%g ÷ %g), want %s", r.Ratio(), r.Numerator, r.Denominator, budget) // the metrics of what fails are not shown
 	}
 	return r
 }
