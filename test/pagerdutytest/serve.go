@@ -179,8 +179,9 @@ type Request struct {
 	From   string // the From header
 	Body   string
 	Time   time.Time
-	Status int // of the answer; 0 while there is none, or when the connection was reset
-	AtOnce int // requests that were under way when it came, itself included
+	Status int       // of the answer; 0 while there is none, or when the connection was reset
+	AtOnce int       // requests that were under way when it came, itself included
+	Reset  time.Time // end of the rate limit's window that was known when it came
 }
 
 func (s *Server) arrive(r *http.Request, route string, body []byte) (entry *Request, f faults) {
@@ -188,7 +189,7 @@ func (s *Server) arrive(r *http.Request, route string, body []byte) (entry *Requ
 		s.serving++
 		entry = &Request{
 			Method: r.Method, Route: route, Path: r.URL.Path, Query: r.URL.Query(),
-			From: r.Header.Get("From"), Body: string(body), Time: s.opts.Now(), AtOnce: s.serving,
+			From: r.Header.Get("From"), Body: string(body), Time: s.opts.Now(), AtOnce: s.serving, Reset: s.window.start.Add(s.opts.rateWindow),
 		}
 		s.requests = append(s.requests, entry)
 		f = s.takeFaults(route)
