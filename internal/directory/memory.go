@@ -13,7 +13,7 @@ import (
 
 const (
 	remembered = time.Minute      // how long an answer is kept
-	people     = 10 * time.Minute // one about a person: who uses it later has it confirmed
+	people     = time.Hour        // one about a person: who uses it later has it confirmed
 	patience   = 30 * time.Second // how long an answer is waited for
 	many       = 1024             // answers to one kind of question are all forgotten rather than becoming more
 )

@@ -255,6 +255,27 @@ func TestWhoGivesUpWaitingTakesNobodyAlong(t *testing.T) {
 	})
 }
 
+func TestWhoComesAsTheLastOneGivesUpIsServed(t *testing.T) {
+	for range 300 {
+		synctest.Test(t, func(t *testing.T) {
+			e := newExchange(100 * time.Millisecond)
+			hasty, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+			defer cancel()
+			e.meanwhile(t, func() {
+				var wg sync.WaitGroup
+				wg.Go(func() { e.all(hasty, "a") })
+				wg.Go(func() {
+					<-hasty.Done()
+					if got := e.all(t.Context(), "b"); got["b"] != nil {
+						t.Errorf("got %v", got)
+					}
+				})
+				wg.Wait()
+			})
+		})
+	}
+}
+
 func TestAnAnswerIsForTheKeyAndAskedForAfterTheCallerCame(t *testing.T) {
 	for seed := range uint64(30) {
 		synctest.Test(t, func(t *testing.T) {

@@ -50,7 +50,7 @@ func TestWhatDutyConfirmsIsDecidedAsIfTheUserHadJustBeenLookedUp(t *testing.T) {
 		at := now.Add(-time.Second)
 		stale := asked(remembered, services, duty, at)
 		decision := Decide(rules, stale)
-		read, confirmed := Confirmed(rules, stale, decision, at)
+		read, confirmed := Confirmed(rules, stale, at)
 		if decision.Verdict == access.Approve && !confirmed {
 			t.Errorf("an approval names an entry with the requester's address, so it is confirmed: %+v", stale)
 		}
@@ -89,6 +89,11 @@ func TestWhatIsOldOrUnknownConfirmsNobody(t *testing.T) {
 		{"off call, who is on duty was not asked for", off(), func(f *Facts) { f.OnDuty = nil }, false},
 		{"off call, the service could not be read", off(), func(f *Facts) { f.Services[0].Fact.Err = errDown }, false},
 		{"off call, no service is named", off(), func(f *Facts) { f.Services = nil }, false},
+		{"off call, but on duty by the next answer", off(), func(f *Facts) {
+			duty := f.OnDuty["PPAY"]
+			duty.Value.Entries = []access.OnCall{shift()}
+			f.OnDuty["PPAY"] = duty
+		}, false},
 		{"off call, but somebody else has the address", off(), func(f *Facts) {
 			duty := f.OnDuty["PPAY"]
 			duty.Value.Entries = []access.OnCall{shift(by(access.User{ID: "UNEW", Email: alice.Email}))}
@@ -96,7 +101,7 @@ func TestWhatIsOldOrUnknownConfirmsNobody(t *testing.T) {
 		}, false},
 	} {
 		tt.spoil(&tt.facts)
-		if _, got := Confirmed(approvable().Rules, tt.facts, Decide(approvable().Rules, tt.facts), at); got != tt.want {
+		if _, got := Confirmed(approvable().Rules, tt.facts, at); got != tt.want {
 			t.Errorf("%s: confirmed = %v, want %v", tt.name, got, tt.want)
 		}
 	}

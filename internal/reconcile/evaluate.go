@@ -15,7 +15,7 @@ const (
 	// them all the same.
 	shared = policy.Fresh / 2
 	// people is how long it is remembered which user an e-mail address means, to be confirmed.
-	people = 10 * time.Minute
+	people = time.Hour
 )
 
 // namesSince says how old the answers may be that lead from names to services, while who is on call is asked for
@@ -42,7 +42,7 @@ func (p *pass) evaluate(ctx context.Context, as freshness) {
 	if !p.facts.User.Known() || !p.facts.User.ReadAt.Before(as.duty) {
 		return
 	}
-	if at, confirmed := policy.Confirmed(p.rules, p.facts, p.work.Decision, as.duty); confirmed {
+	if at, confirmed := policy.Confirmed(p.rules, p.facts, as.duty); confirmed {
 		p.facts.User.ReadAt = at
 		p.judge()
 		return

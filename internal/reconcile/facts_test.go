@@ -37,7 +37,7 @@ func TestARememberedNoCostsNoQuestionWhenOnlyTimeHasPassed(t *testing.T) {
 		w.wantQuestions("timer after 61 s", "on-calls", "service") // which show nobody of that address on duty
 		time.Sleep(people)
 		w.once(r, access.CauseTimer)
-		w.wantQuestions("timer after 11 m", "on-calls", "service", "user")
+		w.wantQuestions("timer after an hour", "on-calls", "service", "user")
 	})
 }
 
@@ -92,6 +92,52 @@ func TestARememberedUserCountsOnlyAsFarAsDutyConfirmsIt(t *testing.T) {
 				}
 				if tt.user != "" {
 					wantIn(t, w.log.String(), "pd_user_id="+string(tt.user))
+				}
+			})
+		})
+	}
+}
+
+func TestRequestsOfOneMomentShareTheirNames(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		r := w.replica("a")
+		w.once(r, access.CauseCreated)
+		w.wantQuestions("first look", "on-calls", "service", "user")
+		time.Sleep(shared)
+		w.once(r, access.CauseChanged)
+		w.wantQuestions("in the same moment", "on-calls")
+		w.once(r, access.CauseRetry)
+		w.wantQuestions("repeated look", "on-calls", "service")
+		time.Sleep(shared + 1)
+		w.once(r, access.CauseChanged)
+		w.wantQuestions("later", "on-calls", "service")
+		w.rules.OnIncidentResolved = policy.ResolvedDeny
+		time.Sleep(1)
+		w.once(r, access.CauseChanged)
+		w.wantQuestions("look that may deny", "on-calls", "service")
+	})
+}
+
+func TestWhatHasJustBeenMadeIsFound(t *testing.T) {
+	for name, missing := range map[string]func(w *world) (put func()){
+		"user": func(w *world) func() {
+			u := w.users[alice]
+			delete(w.users, alice)
+			return func() { w.users[alice] = u }
+		},
+		"service": func(w *world) func() { s := w.services; w.services = nil; return func() { w.services = s } },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.aliceIsOnCall()
+				put := missing(w)
+				r := w.replica("a")
+				_, _, _ = w.look(r, access.CauseCreated)
+				put()
+				time.Sleep(1)
+				_, _, _ = w.look(r, access.CauseChanged)
+				if got := w.requests[request].State; got != access.Approved {
+					t.Errorf("state = %s, want it approved", got)
 				}
 			})
 		})

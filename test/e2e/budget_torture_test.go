@@ -54,6 +54,7 @@ func TestTortureAnIdleServiceHardlyAsksAndHardlyWorks(t *testing.T) {
 	}
 	w.eventually("all have their incidents", func() bool { return len(w.pd.Incidents()) == 200 })
 	w.quiet()
+	w.pd.Fault(pagerdutytest.Fault{Kind: pagerdutytest.Delay, Delay: callTakes})
 	minutes := rounds(1, 11)
 	before, busy, began := len(w.pd.Requests()), w.busy(), time.Now()
 	idle := time.Duration(minutes) * time.Minute
