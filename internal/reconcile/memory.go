@@ -23,11 +23,11 @@ func (p *pass) remember(ctx context.Context) {
 	link.Cluster = cmp.Or(p.Requests.Cluster(), link.Cluster)
 	link.Updated = p.now()
 	link.Reviewed = link.Reviewed || policy.Reviewed(req, p.Requests.User())
+	link.Finished = time.Time{} // of a request that came back, too
 	if req.State == access.Pending {
 		named := p.named()
 		p.sayMovedNames(link.Named.Meant, named.Meant)
 		link.Named = named
-		link.Finished = time.Time{}
 	} else if policy.Finished(p.work) && len(p.errs) == 0 {
 		link.Finished = p.now()
 		p.refusals.forget(p.id)

@@ -194,6 +194,26 @@ func TestARequestThatComesBackBeforeItsEndCouldBeToldGoesOn(t *testing.T) {
 	}
 }
 
+func TestARequestThatComesBackAndIsApprovedAtOnceIsBroughtToItsEnd(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		r := w.replica("a")
+		w.settle(r, nil)
+		kept := w.requests[request]
+		w.expire()
+		w.settle(r, nil)
+		w.requests[request] = kept
+		delete(w.gone, request)
+		w.aliceIsOnCall()
+		w.fail = func(call string, _ int) fault { return map[string]fault{"create": severed}[call] }
+		_, _, _ = w.look(r, access.CauseChanged)
+		w.fail = nil
+		w.settle(r, nil)
+		if len(w.incidents) != 2 || w.incidents[1].Open() || w.requests[request].State != access.Approved {
+			t.Errorf("want the request approved, and its second incident ended:\n%s", w.end())
+		}
+	})
+}
+
 func TestARequestThatComesBackUnderAnotherRuleGetsAnIncident(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.replica("a")
