@@ -113,8 +113,11 @@ func (c *crowd) RoundTrip(*http.Request) (*http.Response, error) {
 func TestAPagerDutyThatIsAwayIsAskedLittleAndNotOverrunWhenItIsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &crowd{down: true, began: time.Now()}
-		back := 0
-		c := newClient(t, Config{Endpoint: "https://api.pagerduty.com", Transport: server, Answering: func() { back++ }})
+		back, answering := 0, make(chan struct{})
+		c := newClient(t, Config{Endpoint: "https://api.pagerduty.com", Transport: server, Answering: func() {
+			back++
+			close(answering) // who waits comes at once; a second time would panic
+		}})
 		ctx, stop := context.WithCancel(t.Context())
 		done := 0
 		for range 300 {
@@ -126,7 +129,11 @@ func TestAPagerDutyThatIsAwayIsAskedLittleAndNotOverrunWhenItIsBack(t *testing.T
 						server.mu.Unlock()
 						return
 					}
-					sleep(ctx, 5*time.Second)
+					select {
+					case <-time.After(5 * time.Second):
+					case <-answering:
+					case <-ctx.Done():
+					}
 				}
 			}()
 		}
@@ -165,7 +172,8 @@ func TestAnOperationThatIsOutOfOrderHoldsUpNoOther(t *testing.T) {
 		}
 		return 200, knownUser
 	}}
-	c := f.start(t)
+	now := time.Now()
+	c := f.startWith(t, Config{now: func() time.Time { return now }})
 	for range blowsAfter {
 		if got := failure(t, create(t.Context(), c)); !got.Unclear {
 			t.Errorf("got %v, want it unclear whether the incident was created", got)
