@@ -23,7 +23,7 @@ func (w *world) mount(name string, args ...string) string {
 		w.t.Fatal(err)
 	}
 	tool(w.t, "mount", append(args, at)...)
-	w.t.Cleanup(func() { undo(w.t, "umount", at) })
+	w.t.Cleanup(func() { undo(w.t, "umount", "-l", at) }) // a loop device lets go of its image a little later
 	return at
 }
 
