@@ -105,35 +105,36 @@ func TestShapesOfRequests(t *testing.T) {
 		sent string
 		want string // the statuses of all answers
 	}{
-		"a delivery":                      {delivery(good, lastOne), "[202]"},
-		"two at once":                     {delivery(good) + delivery(good, lastOne), "[202 202]"},
-		"one good, one bad, one good":     {delivery(good) + head(sign("other"), "Content-Length: 2") + "{}" + delivery(good, lastOne), "[202 403 202]"},
-		"after a body that is not read":   {"POST /other HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nPOST " + delivery(good, lastOne), "[404 202]"},
-		"Expect: 100-continue":            {delivery(good, "Expect: 100-continue", lastOne), "[100 202]"},
-		"another expectation":             {delivery(good, "Expect: a-miracle", lastOne), "[417]"},
-		"in chunks":                       {head(sign(good), chunked, lastOne) + chunks(good, 7), "[202]"},
-		"512 KiB in chunks":               {head(sign(most), chunked, lastOne) + chunks(most, 5000), "[202]"},
-		"a byte more in chunks":           {head(sign(most+" "), chunked, lastOne) + chunks(most+" ", 5000), "[413]"},
-		"a chunk that never ends":         {head(sign(good), chunked) + "fffffffffffffff\r\n" + most + most, "[413]"},
-		"chunks in a trailer's disguise":  {head(sign(good), chunked, "Trailer: X-PagerDuty-Signature", lastOne) + strings.TrimSuffix(chunks(good, 9), "\r\n") + "X-PagerDuty-Signature: v1=00\r\n\r\n", "[202]"},
-		"signature in the trailer only":   {"POST /webhooks/pagerduty HTTP/1.1\r\nHost: h\r\n" + chunked + "\r\nTrailer: X-PagerDuty-Signature\r\n" + lastOne + "\r\n\r\n" + strings.TrimSuffix(chunks(good, 9), "\r\n") + "X-PagerDuty-Signature: " + sign(good) + "\r\n\r\n", "[400]"},
-		"a longer body than is declared":  {head(sign(good), fmt.Sprintf("Content-Length: %d", len(good)-1), lastOne) + good, "[403]"},
-		"length and chunks":               {head(sign(good), chunked, fmt.Sprintf("Content-Length: %d", len(good))) + chunks(good, 7) + delivery(good), "[202]"},
-		"more after chunks":               {head(sign(good), chunked) + chunks(good, 7) + delivery(good), "[202]"},
-		"two lengths":                     {head(sign(good), "Content-Length: 5", fmt.Sprintf("Content-Length: %d", len(good)), lastOne) + good, "[400]"},
-		"a negative length":               {head(sign(good), "Content-Length: -1", lastOne) + good, "[400]"},
-		"a length over all":               {head(sign(good), "Content-Length: 9223372036854775808", lastOne) + good, "[400]"},
-		"chunks told twice":               {head(sign(good), chunked, chunked, lastOne) + chunks(good, 7), "[501]"},
-		"an unknown coding":               {head(sign(good), "Transfer-Encoding: xchunked", lastOne) + chunks(good, 7), "[501]"},
-		"a header with a space in it":     {delivery(good, "Content-Length : 3", lastOne), "[400]"},
-		"a folded header":                 {delivery(good, "X-A: b\r\n c", lastOne), "[202]"},
-		"a null in a header":              {delivery(good, "X-A: \x00", lastOne), "[400]"},
-		"no host":                         {"POST /webhooks/pagerduty HTTP/1.1\r\n\r\n", "[400]"},
-		"no HTTP":                         {"hello\r\n\r\n", "[400]"},
-		"huge header":                     {delivery(good, "X-Huge: "+strings.Repeat("x", 64<<10), lastOne), "[431]"},
-		"many headers":                    {delivery(good, strings.Repeat("X: y\r\n", 10000)+lastOne), "[431]"},
-		"a huge target":                   {"POST /" + strings.Repeat("x", 64<<10) + " HTTP/1.1\r\nHost: h\r\n\r\n", "[431]"},
-		"many signatures":                 {head(strings.Repeat("v1="+strings.Repeat("0", 64)+",", 200)+sign(good), fmt.Sprintf("Content-Length: %d", len(good)), lastOne) + good, "[202]"},
+		"a delivery":                     {delivery(good, lastOne), "[202]"},
+		"two at once":                    {delivery(good) + delivery(good, lastOne), "[202 202]"},
+		"one good, one bad, one good":    {delivery(good) + head(sign("other"), "Content-Length: 2") + "{}" + delivery(good, lastOne), "[202 403 202]"},
+		"after a body that is not read":  {"POST /other HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nPOST " + delivery(good, lastOne), "[404 202]"},
+		"Expect: 100-continue":           {delivery(good, "Expect: 100-continue", lastOne), "[100 202]"},
+		"another expectation":            {delivery(good, "Expect: a-miracle", lastOne), "[417]"},
+		"in chunks":                      {head(sign(good), chunked, lastOne) + chunks(good, 7), "[202]"},
+		"512 KiB in chunks":              {head(sign(most), chunked, lastOne) + chunks(most, 5000), "[202]"},
+		"a byte more in chunks":          {head(sign(most+" "), chunked, lastOne) + chunks(most+" ", 5000), "[413]"},
+		"a chunk that never ends":        {head(sign(good), chunked) + "fffffffffffffff\r\n" + most + most, "[413]"},
+		"chunks in a trailer's disguise": {head(sign(good), chunked, "Trailer: X-PagerDuty-Signature", lastOne) + strings.TrimSuffix(chunks(good, 9), "\r\n") + "X-PagerDuty-Signature: v1=00\r\n\r\n", "[202]"},
+		"signature in the trailer only":  {"POST /webhooks/pagerduty HTTP/1.1\r\nHost: h\r\n" + chunked + "\r\nTrailer: X-PagerDuty-Signature\r\n" + lastOne + "\r\n\r\n" + strings.TrimSuffix(chunks(good, 9), "\r\n") + "X-PagerDuty-Signature: " + sign(good) + "\r\n\r\n", "[400]"},
+		"a longer body than is declared": {head(sign(good), fmt.Sprintf("Content-Length: %d", len(good)-1), lastOne) + good, "[403]"},
+		"length and chunks":              {head(sign(good), chunked, fmt.Sprintf("Content-Length: %d", len(good))) + chunks(good, 7) + delivery(good), "[202]"},
+		"more after chunks":              {head(sign(good), chunked) + chunks(good, 7) + delivery(good), "[202]"},
+		"two lengths":                    {head(sign(good), "Content-Length: 5", fmt.Sprintf("Content-Length: %d", len(good)), lastOne) + good, "[400]"},
+		"a negative length":              {head(sign(good), "Content-Length: -1", lastOne) + good, "[400]"},
+		"a length over all":              {head(sign(good), "Content-Length: 9223372036854775808", lastOne) + good, "[400]"},
+		"chunks told twice":              {head(sign(good), chunked, chunked, lastOne) + chunks(good, 7), "[501]"},
+		"an unknown coding":              {head(sign(good), "Transfer-Encoding: xchunked", lastOne) + chunks(good, 7), "[501]"},
+		"a header with a space in it":    {delivery(good, "Content-Length : 3", lastOne), "[400]"},
+		"a folded header":                {delivery(good, "X-A: b\r\n c", lastOne), "[202]"},
+		"a null in a header":             {delivery(good, "X-A: \x00", lastOne), "[400]"},
+		"no host":                        {"POST /webhooks/pagerduty HTTP/1.1\r\n\r\n", "[400]"},
+		"no HTTP":                        {"hello\r\n\r\n", "[400]"},
+		"huge header":                    {delivery(good, "X-Huge: "+strings.Repeat("x", 64<<10), lastOne), "[431]"},
+		"many headers":                   {delivery(good, strings.Repeat("X: y\r\n", 10000)+lastOne), "[431]"},
+		"a huge target":                  {"POST /" + strings.Repeat("x", 64<<10) + " HTTP/1.1\r\nHost: h\r\n\r\n", "[431]"},
+		"many signatures":                {head(strings.Repeat("v1="+strings.Repeat("0", 64)+",", 200)+sign(good), fmt.Sprintf("Content-Length: %d", len(good)), lastOne) + good, "[202]"},
+		// Nothing is unpacked: the signature is over the bytes as they come, and nothing is read before it fits.
 		"packed, the packed bytes signed": {delivery(packed.String(), "Content-Encoding: gzip", lastOne), "[400]"},
 		"packed, the plain bytes signed":  {head(sign(good), "Content-Encoding: gzip", fmt.Sprintf("Content-Length: %d", packed.Len()), lastOne) + packed.String(), "[403]"},
 		"called packed, but plain":        {delivery(good, "Content-Encoding: gzip", lastOne), "[202]"},
@@ -159,5 +160,25 @@ func TestShapesOfRequests(t *testing.T) {
 	fresh, again := w.counted("service.updated", "malformed"), w.counted("service.updated", "duplicate") // data is empty
 	if fresh != "1" || again != fmt.Sprint(taken-1) {
 		t.Errorf("%s events were new and %s known, want 1 and %d: what was answered 202, and nothing else", fresh, again, taken-1)
+	}
+}
+
+func TestHTTP2IsNotSpoken(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t)
+	for _, c := range []struct {
+		offered []string
+		want    string // "": no connection
+	}{{[]string{"h2", "http/1.1"}, "http/1.1"}, {[]string{"h2"}, ""}} {
+		conn, err := tls.Dial("tcp", w.endpoint(), &tls.Config{RootCAs: w.roots, ServerName: "127.0.0.1", NextProtos: c.offered})
+		if (err == nil) != (c.want != "") {
+			t.Errorf("%v: got %v", c.offered, err)
+		}
+		if err == nil {
+			if got := conn.ConnectionState().NegotiatedProtocol; got != c.want {
+				t.Errorf("%v: got %q, want %q", c.offered, got, c.want)
+			}
+			_ = conn.Close()
+		}
 	}
 }
