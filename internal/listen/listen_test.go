@@ -190,7 +190,8 @@ func TestWhoeverDoesNotReadTheAnswerIsCut(t *testing.T) {
 	s, _ := start(t, Config{Handler: endless}, func(s *Server) { s.http.WriteTimeout = 100 * time.Millisecond })
 	dial(t, s, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
 	select {
-	case <-failed:
+	case err := <-failed:
+		t.Logf("the answer ended: %v", err)
 	case <-time.After(10 * time.Second):
 		t.Error("the answer is still being written")
 	}

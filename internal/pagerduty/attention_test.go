@@ -77,7 +77,7 @@ func attendedWith(t *testing.T, cfg Config, ways ...respond) (logs []string, cal
 }
 
 func answers(status int, body string) respond {
-	return func(*http.Request) (*http.Response, error) { return response(status, body, nil), nil }
+	return func(*http.Request) (*http.Response, error) { return response(status, body), nil }
 }
 
 var knownUser = encode(object{"users": []object{userObject("PBOT", testFrom)}, "limit": 100, "offset": 0, "more": false})

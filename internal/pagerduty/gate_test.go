@@ -105,9 +105,9 @@ func (c *crowd) RoundTrip(*http.Request) (*http.Response, error) {
 	c.inside--
 	c.mu.Unlock()
 	if down {
-		return response(503, "", nil), nil
+		return response(503, ""), nil
 	}
-	return response(200, knownUser, nil), nil
+	return response(200, knownUser), nil
 }
 
 func TestAPagerDutyThatIsAwayIsAskedLittleAndNotOverrunWhenItIsBack(t *testing.T) {

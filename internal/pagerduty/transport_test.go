@@ -74,7 +74,7 @@ func TestRepeatsEndWithinThreeSecondsAndAnAttemptWithinTen(t *testing.T) {
 					calls++
 					select {
 					case <-time.After(tt.answerAfter):
-						return response(503, "", nil), nil
+						return response(503, ""), nil
 					case <-r.Context().Done():
 						return nil, context.Cause(r.Context())
 					}

@@ -22,8 +22,8 @@ type round map[byte]key
 // effect, and the decision on a request as long as the link is open, however old they are. It works
 // below the reserve, since only that may lead out of it, but not where nothing may be written: later then.
 func (s *Store) forget(r round) (more bool, err error) {
-	if s.reserve.checkLeast() != nil {
-		return false, nil
+	if full := s.reserve.checkLeast(); full != nil {
+		return false, nil //nolint:nilerr // tried again within the hour, and Accept and Writable tell of it
 	}
 	var w *edit
 	err = s.view(func(now snapshot) error {

@@ -27,7 +27,10 @@ type company struct {
 	people   []pagerdutytest.User
 }
 
-func (w *world) hires(teams, people int) *company {
+// teams is how many teams a company has.
+const teams = 5
+
+func (w *world) hires(people int) *company {
 	c := &company{world: w}
 	levels := make([][]pagerdutytest.Target, teams)
 	for n := range people {
@@ -150,7 +153,7 @@ func TestARequestCostsFewCallsOverItsWholeLife(t *testing.T) {
 		t.Run(c.notify, func(t *testing.T) {
 			t.Parallel()
 			w := startWorld(t, with("policy.notify", quote(c.notify)))
-			company := w.hires(5, 60)
+			company := w.hires(60)
 			w.pd.SetRateLimit(noLimit, time.Minute)
 			w.pd.Fault(pagerdutytest.Fault{Kind: pagerdutytest.Delay, Delay: callTakes})
 			before, began := len(w.pd.Requests()), time.Now()
@@ -167,7 +170,7 @@ func TestARequestCostsFewCallsOverItsWholeLife(t *testing.T) {
 func TestAStormOfWebhooksCostsLittleMoreThanOneLookAtEverything(t *testing.T) {
 	t.Parallel()
 	w := startWorld(t)
-	c := w.hires(5, 20)
+	c := w.hires(20)
 	for n := range 50 {
 		c.asks(10 + n%10)
 	}

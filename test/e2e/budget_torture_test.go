@@ -20,7 +20,7 @@ import (
 func TestTortureABurstBeyondPagerDutysLimitLosesNothing(t *testing.T) {
 	t.Parallel()
 	w := startWorld(t)
-	company := w.hires(5, 300) // everybody has to be looked up
+	company := w.hires(300) // everybody has to be looked up
 	w.pd.Fault(pagerdutytest.Fault{Kind: pagerdutytest.Delay, Delay: callTakes})
 	before, began := len(w.pd.Requests()), time.Now()
 	b := company.burst(300)
@@ -48,7 +48,7 @@ func TestTortureABurstBeyondPagerDutysLimitLosesNothing(t *testing.T) {
 func TestTortureAnIdleServiceHardlyAsksAndHardlyWorks(t *testing.T) {
 	t.Parallel()
 	w := startWorld(t, with("policy.oncall_poll_interval", `"1m"`))
-	c := w.hires(5, 80)
+	c := w.hires(80)
 	for n := range 200 {
 		c.asks(40 + n%40)
 	}

@@ -20,15 +20,13 @@ func rounds(short, long int) int {
 	return long
 }
 
-// tool runs a program of the system and gives what it printed.
-func tool(t testing.TB, name string, args ...string) string {
+// tool runs a program of the system.
+func tool(t testing.TB, name string, args ...string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Fatal("these tests need root")
 	}
-	out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
-	if err != nil {
+	if out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput(); err != nil {
 		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
 	}
-	return strings.TrimSpace(string(out))
 }
