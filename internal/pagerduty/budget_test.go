@@ -86,6 +86,20 @@ func TestTheLastOfTheRateLimitIsKeptForTheUrgent(t *testing.T) {
 	}
 }
 
+func TestTheUrgentComeBackFirst(t *testing.T) {
+	const spread = time.Second // by the queue
+	l := newLedger(t)
+	l.call(readRoute, 200, rates(960, 0, 30))
+	var before time.Time
+	for _, p := range []Priority{Approval, Creation, Background} {
+		at := failure(t, l.take(readRoute, p)).NotBefore
+		if at.Before(before.Add(spread)) {
+			t.Errorf("priority %d comes back at %s, want it after all that are more urgent, from %s", p, at, before)
+		}
+		before = at
+	}
+}
+
 func TestSentCallsCountBeforeTheyAreAnswered(t *testing.T) {
 	l := newLedger(t)
 	l.call(readRoute, 200, rates(10, 4, 30))

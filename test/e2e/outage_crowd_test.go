@@ -183,16 +183,17 @@ func TestWhatWaitedForPagerDutyIsServedOnceItIsBack(t *testing.T) {
 
 func TestApprovalsGoBeforeIncidentsAndThoseBeforeNotes(t *testing.T) {
 	for _, c := range []struct {
-		name  string
-		calls int // in a window of five seconds
-	}{{"the limit is far", 960}, {"several windows are needed", 240}} {
+		name     string
+		requests int // and as many that cannot be approved
+		calls    int // in a window of five seconds
+	}{{"the limit is far", 100, 9600}, {"several windows are needed", 50, 240}} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			w.hire(50)
+			w.hire(c.requests)
 			w.pd.SetRateLimit(c.calls, 5*time.Second)
 			w.start()
-			crowd := w.outage(50, pagerdutytest.Fault{Kind: pagerdutytest.Status, Status: http.StatusServiceUnavailable})
+			crowd := w.outage(c.requests, pagerdutytest.Fault{Kind: pagerdutytest.Status, Status: http.StatusServiceUnavailable})
 			crowd.served(5 * patience)
 			crowd.inOrder()
 			crowd.noHerd()

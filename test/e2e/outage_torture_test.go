@@ -18,6 +18,10 @@ import (
 // 10 s, then pauses of at most 30 s between two tries.
 const found = 2 * time.Minute
 
+// soon is how long after PagerDuty's return the last approval may come, while many wait: less than the pauses that
+// requests make after so long an outage, and as long as a limit of 960 a minute may need.
+func soon() time.Duration { return time.Duration(rounds(15, 90)) * time.Second }
+
 func TestTortureConnectionsWhosePacketsAreDroppedAreFoundAndReplaced(t *testing.T) {
 	for _, c := range []struct {
 		name                string
@@ -158,6 +162,11 @@ func TestTorturePagerDutyIsAwayForMinutes(t *testing.T) {
 			crowd.served(time.Duration(rounds(3, 10)) * time.Minute)
 			crowd.inOrder()
 			crowd.noHerd()
+			for _, id := range crowd.approvable {
+				if after := w.teleport.Request(id).GetReviews()[0].Created.Sub(crowd.returned); after > soon() {
+					t.Errorf("request %s was approved %s after PagerDuty came back, want at most %s", id, after, soon())
+				}
+			}
 		})
 	}
 }
