@@ -10,7 +10,7 @@ import (
 )
 
 // A shift has begun without a sign, and an event on the service brings the request back: from the event to the
-// review in Teleport, with a PagerDuty that answers at once. It is told beside the time of a call that takes its time.
+// review in Teleport, with a PagerDuty that answers at once.
 func BenchmarkWebhookToReview(b *testing.B) {
 	w := startWorld(b)
 	other := w.pd.AddIncident(w.paymentsAPI.ID, pagerdutytest.IncidentOptions{Title: "Disk full"})

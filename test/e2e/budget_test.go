@@ -81,7 +81,8 @@ func (w *world) quiet() {
 }
 
 // burst is requests made at one moment. Of those whose requester is not on call, half are denied by a person as
-// soon as their incident is open, and half expire.
+// soon as their incident is open, and half expire. What a request costs depends on this mix: a denial needs a note
+// more than an expiry, and each person has to be looked up once.
 type burst struct {
 	approvable, denied, expired []string
 }
