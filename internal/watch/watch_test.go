@@ -127,19 +127,26 @@ func TestAChangeDuringTheListWinsOverTheList(t *testing.T) {
 }
 
 func TestAListWhoseWatchEndedProvesNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newCluster(pending("a"))
-		b := start(t, c)
-		b.hinted()
-		c.set(func() { c.listGate = make(chan struct{}); delete(c.requests, "a") })
-		pass(5 * time.Minute) // a list is under way
-		c.set(func() { c.watchErr = errCut })
-		c.cut()
-		pass(time.Minute)
-		if b.Gone("a") {
-			t.Error("a list that outlived its watch proved a request gone")
-		}
-	})
+	for name, answered := range map[string]bool{"it is cut with the watch": false, "its answer comes all the same": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCluster(pending("a"))
+				b := start(t, c)
+				b.hinted()
+				gate := make(chan struct{})
+				c.set(func() { c.listGate, c.answered = gate, answered; delete(c.requests, "a") })
+				pass(5 * time.Minute) // a list is under way
+				c.set(func() { c.watchErr = errCut })
+				c.cut()
+				pass(time.Minute)
+				close(gate)
+				synctest.Wait()
+				if b.Gone("a") {
+					t.Error("a list that outlived its watch proved a request gone")
+				}
+			})
+		})
+	}
 }
 
 func TestAFailingListIsTriedAgainWithoutEndingTheWatch(t *testing.T) {
