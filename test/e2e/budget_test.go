@@ -168,8 +168,8 @@ func TestARequestCostsFewCallsOverItsWholeLife(t *testing.T) {
 	}
 }
 
+// It has the machine to itself: how many requests share a call depends on how close together they are looked at.
 func TestAStormOfWebhooksCostsLittleMoreThanOneLookAtEverything(t *testing.T) {
-	t.Parallel()
 	w := startWorld(t)
 	c := w.hires(20)
 	for n := range 50 {
@@ -191,6 +191,7 @@ func TestAStormOfWebhooksCostsLittleMoreThanOneLookAtEverything(t *testing.T) {
 	t.Logf("one look at everything: %d calls: %s", look, routes)
 
 	before = len(w.pd.Requests())
+	began := time.Now()
 	for n := range 25 {
 		for _, id := range others {
 			if n%2 == 0 {
@@ -200,14 +201,16 @@ func TestAStormOfWebhooksCostsLittleMoreThanOneLookAtEverything(t *testing.T) {
 			}
 		}
 	}
+	w.eventually("all webhooks are delivered", func() bool { return w.pd.WaitDelivered(time.Second) == nil })
+	looks := 1 + int(time.Since(began)/(2*time.Second)) // webhooks have a request looked at every 2 s
 	w.quiet()
 	storm, routes := w.calls(before)
-	t.Logf("500 webhooks: %d calls: %s", storm, routes)
+	t.Logf("500 webhooks, for %d looks: %d calls: %s", looks, storm, routes)
 	if delivered := len(w.pd.Deliveries()); delivered < 500 {
 		t.Errorf("only %d webhooks were sent", delivered)
 	}
-	if got := float64(storm) / float64(look); got > 1.5 {
-		t.Errorf("500 webhooks cost %d calls, %.2f times the %d of one look, want at most 1.5", storm, got, look)
+	if got := float64(storm) / float64(looks*look); got > 1.5 {
+		t.Errorf("500 webhooks cost %d calls in %d looks, %.2f times the %d of one, want at most 1.5", storm, looks, got, look)
 	}
 	for _, r := range w.pd.Requests() {
 		if r.Status == 429 {
