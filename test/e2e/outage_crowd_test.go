@@ -119,7 +119,7 @@ func (c *crowd) inOrder() {
 			notes = append(notes, after)
 		}
 	}
-	ordered := reviews.part(0.5) < incidents.part(0.5) && incidents.part(0.5) < notes.part(0.5) && reviews.part(0.9) < notes.part(0.25)
+	ordered := reviews.part(0.5) < incidents.part(0.75) && incidents.part(0.5) < notes.part(0.5) && reviews.part(0.9) < notes.part(0.25)
 	if !ordered {
 		c.t.Errorf("want approvals, then incidents, then notes; got\napprovals %s\nincidents %s\nnotes     %s", reviews, incidents, notes)
 	}
