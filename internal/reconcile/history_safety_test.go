@@ -145,7 +145,7 @@ func (s *safety) checkOwn(id access.RequestID, what string, incident access.Inci
 // checkStatus: pdhook resolves and reopens its own incidents where it opened them, and only when it may.
 func (s *safety) checkStatus(id access.RequestID, verb string, incident access.IncidentID) {
 	s.checkOwn(id, map[string]string{"resolve": "resolved", "reopen": "reopened"}[verb], incident)
-	if at, is := s.moved[incident]; is && time.Since(at) > patience {
+	if at, is := s.moved[incident]; is && time.Since(at) > patience && !s.mayBeFound(id) {
 		s.fault("%s: %s of %s, which was moved to another service", id, verb, incident)
 	}
 	pending := s.w.requests[id].State == access.Pending
@@ -157,6 +157,17 @@ func (s *safety) checkStatus(id access.RequestID, verb string, incident access.I
 			s.fault("%s's incident %s was reopened again", id, incident)
 		}
 	}
+}
+
+// mayBeFound reports whether an incident that was moved may have come to another service that is to be notified of the
+// request: pdhook may take it for the one that it opened there.
+func (s *safety) mayBeFound(id access.RequestID) bool {
+	for n, a := range s.h.wishes {
+		if requestOf(n) == id && len(a.notify) > 1 {
+			return true
+		}
+	}
+	return s.ruled
 }
 
 // checkReview: one review ever; an approval rests on what held within the last 10 s, and on nobody having said no.
