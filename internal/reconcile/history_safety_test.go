@@ -118,8 +118,8 @@ func (s *safety) checkNotes(id access.RequestID, incident access.IncidentID) {
 	s.checkOwn(id, "noted", incident)
 	notes := s.w.notes[incident]
 	last := notes[len(notes)-1].Content
-	if len(s.survivors[incident]) > 1 || s.lags[id] > 0 && s.touched[incident] {
-		return // several requests tell it the same; or one that came back found what it could not resolve when it left
+	if len(s.survivors[incident]) > 1 || s.lags[id] > 0 && (s.touched[incident] || s.unrecorded(id)) {
+		return // several requests tell it the same; or one that came back found what was not resolved when it left
 	}
 	for _, n := range notes[:len(notes)-1] {
 		for _, once := range []string{"Access request has been", "This incident "} {
@@ -129,6 +129,10 @@ func (s *safety) checkNotes(id access.RequestID, incident access.IncidentID) {
 		}
 	}
 }
+
+// unrecorded reports whether a process may have ended the incidents of a request as expired, because lists did not show
+// it, and died before that was on record. When it comes back, that looks like somebody's resolving.
+func (s *safety) unrecorded(id access.RequestID) bool { return s.killed && s.lags[id] > 0 }
 
 // checkOwn: nothing is written to an incident of somebody else, but for the survivor of a merge.
 func (s *safety) checkOwn(id access.RequestID, what string, incident access.IncidentID) {
@@ -244,7 +248,7 @@ func (s *safety) settled(living []*life) {
 // checkPending: what is pending has its incidents, and is reviewed where its requester qualifies.
 func (s *safety) checkPending(req access.Request, a wish) {
 	for _, service := range s.w.services {
-		if s.ruled || s.killed && s.lags[req.ID] > 0 { // who ended it as expired may have died before that was recorded
+		if s.ruled || s.unrecorded(req.ID) {
 			continue
 		}
 		if !slices.Contains(a.notify, service.Name) || s.w.refuse[service.ID] != nil {
