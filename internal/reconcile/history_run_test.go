@@ -188,7 +188,7 @@ type callerKey struct{}
 func (r *run) call(ctx context.Context, name, write string, perform func() error) error {
 	c := ctx.Value(callerKey{}).(caller)
 	takes := r.takes(name) + time.Duration(c.life.name[0]-'a')*3*time.Millisecond // replicas do not run in step
-	if takes >= time.Second { // on a long way more can happen
+	if takes >= time.Second {                                                     // on a long way more can happen
 		r.announce(name)
 	}
 	if err := c.life.wait(ctx, takes/2); err != nil {

@@ -118,8 +118,8 @@ func (s *safety) checkNotes(id access.RequestID, incident access.IncidentID) {
 	s.checkOwn(id, "noted", incident)
 	notes := s.w.notes[incident]
 	last := notes[len(notes)-1].Content
-	if len(s.survivors[incident]) > 1 || s.lags[id] > 0 && s.touched[incident] {
-		return // several requests tell it the same; or one that came back found what it could not resolve when it left
+	if len(s.survivors[incident]) > 1 || s.lags[id] > 0 && (s.touched[incident] || s.unrecorded(id)) {
+		return // several requests tell it the same; or one that came back found what was not resolved when it left
 	}
 	for _, n := range notes[:len(notes)-1] {
 		for _, once := range []string{"Access request has been", "This incident "} {
@@ -129,6 +129,10 @@ func (s *safety) checkNotes(id access.RequestID, incident access.IncidentID) {
 		}
 	}
 }
+
+// unrecorded reports whether a process may have ended the incidents of a request as expired, because lists did not show
+// it, and died before that was on record. When it comes back, that looks like somebody's resolving.
+func (s *safety) unrecorded(id access.RequestID) bool { return s.killed && s.lags[id] > 0 }
 
 // checkOwn: nothing is written to an incident of somebody else, but for the survivor of a merge.
 func (s *safety) checkOwn(id access.RequestID, what string, incident access.IncidentID) {
@@ -145,7 +149,7 @@ func (s *safety) checkOwn(id access.RequestID, what string, incident access.Inci
 // checkStatus: pdhook resolves and reopens its own incidents where it opened them, and only when it may.
 func (s *safety) checkStatus(id access.RequestID, verb string, incident access.IncidentID) {
 	s.checkOwn(id, map[string]string{"resolve": "resolved", "reopen": "reopened"}[verb], incident)
-	if at, is := s.moved[incident]; is && time.Since(at) > patience {
+	if at, is := s.moved[incident]; is && time.Since(at) > patience && !s.mayBeFound(id) {
 		s.fault("%s: %s of %s, which was moved to another service", id, verb, incident)
 	}
 	pending := s.w.requests[id].State == access.Pending
@@ -157,6 +161,17 @@ func (s *safety) checkStatus(id access.RequestID, verb string, incident access.I
 			s.fault("%s's incident %s was reopened again", id, incident)
 		}
 	}
+}
+
+// mayBeFound reports whether an incident that was moved may have come to another service that is to be notified of the
+// request: pdhook may take it for the one that it opened there.
+func (s *safety) mayBeFound(id access.RequestID) bool {
+	for n, a := range s.h.wishes {
+		if requestOf(n) == id && len(a.notify) > 1 {
+			return true
+		}
+	}
+	return s.ruled
 }
 
 // checkReview: one review ever; an approval rests on what held within the last 10 s, and on nobody having said no.
@@ -233,7 +248,7 @@ func (s *safety) settled(living []*life) {
 // checkPending: what is pending has its incidents, and is reviewed where its requester qualifies.
 func (s *safety) checkPending(req access.Request, a wish) {
 	for _, service := range s.w.services {
-		if s.ruled || s.killed && s.lags[req.ID] > 0 { // who ended it as expired may have died before that was recorded
+		if s.ruled || s.unrecorded(req.ID) {
 			continue
 		}
 		if !slices.Contains(a.notify, service.Name) || s.w.refuse[service.ID] != nil {
