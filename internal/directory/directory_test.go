@@ -149,6 +149,25 @@ func TestAQuestionAskedBeforeSinceIsNotWaitedFor(t *testing.T) {
 	})
 }
 
+func TestAQuestionThatHangsHoldsUpNobodyWhoComesLater(t *testing.T) {
+	bubble(t, func(t *testing.T, d *Directory, s *source) {
+		s.takes = 10 * time.Second
+		var wg sync.WaitGroup
+		wg.Go(func() { d.Service(t.Context(), "payments", time.Now()) })
+		synctest.Wait()
+		time.Sleep(lately + 1)
+		s.takes = 100 * time.Millisecond
+		began := time.Now()
+		if f := d.Service(t.Context(), "payments", began.Add(-5*time.Second)); f.Value.Name != "2" || time.Since(began) != s.takes {
+			t.Errorf("got %+v after %s, want an answer of its own at once", f, time.Since(began))
+		}
+		wg.Wait()
+		if f := d.Service(t.Context(), "payments", time.Time{}); f.Value.Name != "2" {
+			t.Errorf("got answer %s, want the newer one remembered", f.Value.Name)
+		}
+	})
+}
+
 func TestAQuestionThatFailsLeavesANewerOneRemembered(t *testing.T) {
 	bubble(t, func(t *testing.T, d *Directory, s *source) {
 		s.fails(errors.New("503"))

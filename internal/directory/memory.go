@@ -15,6 +15,7 @@ const (
 	remembered = time.Minute      // how long an answer is kept
 	people     = time.Hour        // one about a person: who uses it later has it confirmed
 	patience   = 30 * time.Second // how long an answer is waited for
+	lately     = time.Second / 2  // longer ago than that, a question without an answer may hang: who comes asks anew
 	many       = 1024             // answers to one kind of question are all forgotten rather than becoming more
 )
 
@@ -45,7 +46,17 @@ type question[T any] struct {
 
 // suffices reports whether what q finds out is good enough for a query that is made now.
 func (m *memory[T]) suffices(q *question[T], wanted query, now time.Time) bool {
-	return !q.asked.Before(wanted.since) && now.Sub(q.asked) <= m.lasts && !q.until.Before(wanted.until)
+	age := now.Sub(q.asked)
+	return !q.asked.Before(wanted.since) && age <= m.lasts && !q.until.Before(wanted.until) && (q.over() || age <= lately)
+}
+
+func (q *question[T]) over() bool {
+	select {
+	case <-q.done:
+		return true
+	default:
+		return false
+	}
 }
 
 func (m *memory[T]) get(ctx context.Context, wanted query, ask func(context.Context) (T, error)) access.Fact[T] {

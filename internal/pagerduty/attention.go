@@ -21,6 +21,9 @@ func (c *Client) Run(ctx context.Context) error {
 	said, pause := "", firstCheck
 	for ctx.Err() == nil {
 		err := c.check(ctx)
+		if last := c.health.snapshot().LastError; errors.Is(err, errBlown) && said == "" && last != "" {
+			err = errors.New(last) // others have met it before
+		}
 		switch {
 		case err == nil:
 			if said != "" {

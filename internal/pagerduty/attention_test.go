@@ -180,3 +180,34 @@ func TestRunTellsTheEndOfTroubleAndOnlyThat(t *testing.T) {
 		})
 	}
 }
+
+func TestRunTellsOfTroubleThatOthersHaveMetBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stage{now: answers(200, knownUser)}
+		c := newClient(t, Config{Endpoint: "https://api.pagerduty.example", Log: slog.New(slog.NewTextHandler(s, nil)), Transport: s})
+		ctx, stop := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		all.Go(func() { _ = c.Run(ctx) })
+		time.Sleep(time.Minute)
+		s.next(answers(503, ""))
+		for range 3 {
+			all.Go(func() {
+				for ctx.Err() == nil {
+					_, _ = c.User(ctx, "ann@example.com")
+					time.Sleep(200 * time.Millisecond)
+				}
+			})
+		}
+		time.Sleep(time.Minute)
+		log, _ := s.next(answers(200, knownUser))
+		if strings.Count(log, "level=ERROR") == 0 || !strings.Contains(log, "503") || strings.Count(log, "\n") > 2 {
+			t.Errorf("got the log %q, want the trouble told once", log)
+		}
+		time.Sleep(time.Minute)
+		if log, _ = s.next(answers(200, knownUser)); strings.Count(log, "level=INFO") != 1 {
+			t.Errorf("got the log %q, want that it is over", log)
+		}
+		stop()
+		all.Wait()
+	})
+}

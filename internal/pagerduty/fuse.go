@@ -10,8 +10,9 @@ import (
 )
 
 const (
-	blowsAfter = 6           // calls of one route in a row without an answer: two questions with their repeats
-	probeEvery = time.Second // one call of a blown route goes through
+	blowsAfter = 6              // calls of one route in a row without an answer: two questions with their repeats
+	probeEvery = time.Second    // one call of a blown route goes through
+	probeHangs = 2 * probeEvery // then another may go: the first may hang because of what it asks for
 )
 
 // errBlown is why a call was not sent.
@@ -28,9 +29,8 @@ type fuses struct {
 }
 
 type fuse struct {
-	failed  int // calls in a row
-	probing bool
-	next    time.Time // when the next probe may go
+	failed int       // calls in a row
+	next   time.Time // when the next probe may go
 }
 
 func newFuses(now func() time.Time) *fuses {
@@ -51,10 +51,10 @@ func (f *fuses) pass(route string) (probe bool, err error) {
 		return false, nil
 	case !it.blown():
 		return false, nil
-	case it.probing || it.next.After(now):
+	case it.next.After(now):
 		return false, &access.Failure{Class: access.Retry, Err: fmt.Errorf("%s %w", route, errBlown)}
 	default:
-		it.probing, it.next = true, now.Add(probeEvery)
+		it.next = now.Add(probeHangs)
 		return true, nil
 	}
 }
@@ -95,6 +95,6 @@ func (f *fuses) givenUp(route string, probe bool) {
 
 func (f *fuses) end(it *fuse, wait bool) {
 	if wait {
-		it.probing, it.next = false, f.now().Add(probeEvery)
+		it.next = f.now().Add(probeEvery)
 	}
 }

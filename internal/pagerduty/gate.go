@@ -5,13 +5,17 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 )
 
-// How many calls are under way at once, at most. The less urgent ones leave room for approvals, which so never
+// How many calls have a place at once, at most. The less urgent ones leave room for approvals, which so never
 // wait for an answer to something else.
 const (
 	mostCalls  = 64
 	firstCalls = 4 // after an outage; each answer makes room for one more
+
+	// longestPlace is how long a call keeps its place: one that hangs must not keep out those that PagerDuty answers.
+	longestPlace = 2 * time.Second
 )
 
 // gate lets calls go to PagerDuty: the most urgent first, those that are equally urgent in the order in which

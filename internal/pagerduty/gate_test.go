@@ -3,12 +3,15 @@ package pagerduty
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/pdhook/pdhook/internal/access"
 )
 
 func TestTheMostUrgentCallsGoFirst(t *testing.T) {
@@ -227,4 +230,71 @@ func TestOneAnswerEndsTheOutageOfAllOperationsUntilOneFailsAgain(t *testing.T) {
 	if _, err := f.pass(third); !errors.Is(err, errBlown) {
 		t.Errorf("got %v, want it blown", err)
 	}
+}
+
+// hanging is a PagerDuty that never answers calls that are odd, and others soon.
+func hanging(odd func(*http.Request) bool) wire {
+	return func(r *http.Request) (*http.Response, error) {
+		if odd(r) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		}
+		time.Sleep(100 * time.Millisecond)
+		return response(200, knownUser), nil
+	}
+}
+
+func TestCallsThatHangKeepNobodyOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, Config{Endpoint: "https://api.pagerduty.com",
+			Transport: hanging(func(r *http.Request) bool { return r.URL.Path == "/oncalls" })})
+		ctx, stop := context.WithCancel(t.Context())
+		var callers sync.WaitGroup
+		callers.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				callers.Go(func() {
+					_, _, _ = c.OnCalls(ctx, access.OnCallQuery{Users: []access.UserID{access.UserID(fmt.Sprint("U", n))}})
+				})
+				time.Sleep(100 * time.Millisecond)
+			}
+		})
+		for began := time.Now(); time.Since(began) < time.Minute; {
+			asked := time.Now()
+			if _, err := c.User(ctx, testFrom); err != nil || time.Since(asked) > longestPlace {
+				t.Errorf("after %s: got %v after %s, want an answer soon", asked.Sub(began), err, time.Since(asked))
+			}
+		}
+		stop()
+		callers.Wait()
+	})
+}
+
+func TestAProbeThatHangsHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, Config{Endpoint: "https://api.pagerduty.com",
+			Transport: hanging(func(r *http.Request) bool { return r.URL.Query().Get("query") == "odd@example.com" })})
+		ctx, stop := context.WithCancel(t.Context())
+		var odd sync.WaitGroup
+		odd.Go(func() {
+			for ctx.Err() == nil {
+				_, _ = c.User(ctx, "odd@example.com")
+				time.Sleep(30 * time.Second)
+			}
+		})
+		for range 60 {
+			time.Sleep(5*time.Minute + time.Second) // the fuse is blown again, and the odd one at another moment of its call
+			asked := time.Now()
+			for {
+				if _, err := c.User(ctx, testFrom); err == nil {
+					break
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+			if took := time.Since(asked); took > probeHangs+time.Second {
+				t.Errorf("got an answer after %s, want one soon", took)
+			}
+		}
+		stop()
+		odd.Wait()
+	})
 }

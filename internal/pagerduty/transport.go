@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go"
@@ -109,7 +110,9 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := t.gate.enter(ctx, priorityOf(ctx)); err != nil {
 		return nil, err
 	}
-	defer t.gate.leave()
+	leave := sync.OnceFunc(t.gate.leave)
+	defer leave()
+	defer time.AfterFunc(longestPlace, leave).Stop()
 	probe, err := t.fuses.pass(route)
 	if err != nil {
 		return nil, err
