@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,12 +63,13 @@ func TestPassesBesideTheWorkersAreBounded(t *testing.T) {
 
 func TestWhatFailedIsTriedAtOnceWhenItIsSaidSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		away := true
+		var away atomic.Bool
+		away.Store(true)
 		d := openDesk(t, 4, func(_ context.Context, id access.RequestID) (Result, error) {
 			if id == "slow/1" {
 				time.Sleep(time.Hour - time.Second)
 			}
-			if away && id != "fine/1" {
+			if away.Load() && id != "fine/1" {
 				return Result{}, errors.New("no answer")
 			}
 			return Result{}, nil
@@ -77,7 +79,7 @@ func TestWhatFailedIsTriedAtOnceWhenItIsSaidSo(t *testing.T) {
 		}
 		time.Sleep(time.Hour - 2*time.Second)
 		before := len(d.looks())
-		away = false
+		away.Store(false)
 		d.RetryFailing()
 		synctest.Wait()
 		looks := d.looks()
