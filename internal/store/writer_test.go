@@ -166,7 +166,12 @@ func TestFailedCommitEndsTheStore(t *testing.T) {
 	if _, err := s.Accept(t.Context(), event("e1")); err == nil || !strings.Contains(err.Error(), "input/output error") {
 		t.Errorf("accept: got error %v, want the disk's", err)
 	}
-	err := <-ran
+	var err error
+	select {
+	case err = <-ran:
+	case <-time.After(10 * time.Second):
+		t.Fatal("Run goes on after a commit that failed")
+	}
 	for _, part := range []string{cfg.Path, "input/output error", "check the disk", "start again"} {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("Run: got error %v, want %q in it", err, part)

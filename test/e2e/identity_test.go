@@ -90,7 +90,7 @@ func TestAnIdentityRenewedOnlyAfterItsEndIsUsedWithinSeconds(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newWorld(t, with("teleport.refresh_identity_interval", `"1m"`)) // as it is by default
 			end := time.Now().Add(c.life)
 			w.writeIdentity(teleporttest.IdentityOptions{NotAfter: end})
 			w.launch()
