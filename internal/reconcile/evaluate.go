@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/pdhook/pdhook/internal/access"
@@ -38,6 +39,10 @@ type freshness struct {
 // says of duty; else the user is looked up anew.
 func (p *pass) evaluate(ctx context.Context, as freshness) {
 	p.readFacts(ctx, as)
+	if p.judge(); p.refusesAtFirstFor(as) {
+		as.names = as.duty
+		p.readFacts(ctx, as)
+	}
 	p.conclude(ctx, as.duty)
 	if !p.facts.User.Known() || !p.facts.User.ReadAt.Before(as.duty) {
 		return
@@ -50,6 +55,12 @@ func (p *pass) evaluate(ctx context.Context, as freshness) {
 	as.user = as.duty
 	p.readFacts(ctx, as)
 	p.conclude(ctx, as.duty)
+}
+
+// refusesAtFirstFor reports whether the first look at a request says "no" by names that were looked up before.
+func (p *pass) refusesAtFirstFor(as freshness) bool {
+	return !p.linked && p.work.Decision.Verdict == access.No && slices.ContainsFunc(p.facts.Services,
+		func(s policy.NamedService) bool { return s.Fact.Known() && s.Fact.ReadAt.Before(as.duty) })
 }
 
 // conclude decides, and explains a "no".

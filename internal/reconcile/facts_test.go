@@ -118,6 +118,20 @@ func TestRequestsOfOneMomentShareTheirNames(t *testing.T) {
 	})
 }
 
+func TestAFirstLookRefusesNobodyForNamesThatWereLookedUpBefore(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.once(w.replica("another request"), access.CauseCreated)
+		w.services[0].Policy = "PNEW" // and no webhook tells of it
+		w.aliceIsOnCall()
+		w.onCalls[0].Policy = "PNEW"
+		time.Sleep(time.Second)
+		w.once(w.replica("a"), access.CauseCreated)
+		if got := w.requests[request].State; got != access.Approved {
+			t.Errorf("state = %s, want approved: alice is on call for payments", got)
+		}
+	})
+}
+
 func TestWhatHasJustBeenMadeIsFound(t *testing.T) {
 	for name, missing := range map[string]func(w *world) (put func()){
 		"user": func(w *world) func() {
