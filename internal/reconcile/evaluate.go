@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/pdhook/pdhook/internal/access"
@@ -38,8 +39,12 @@ type freshness struct {
 // says of duty; else the user is looked up anew.
 func (p *pass) evaluate(ctx context.Context, as freshness) {
 	p.readFacts(ctx, as)
+	if p.judge(); p.refusesAtFirstFor(as) {
+		as.names = as.duty
+		p.readFacts(ctx, as)
+	}
 	p.conclude(ctx, as.duty)
-	if !p.facts.User.Known() || !p.facts.User.ReadAt.Before(as.duty) {
+	if !p.facts.User.Known() || !p.facts.User.ReadAt.Before(as.duty) || p.dutyHangs() {
 		return
 	}
 	if at, confirmed := policy.Confirmed(p.rules, p.facts, as.duty); confirmed {
@@ -50,6 +55,19 @@ func (p *pass) evaluate(ctx context.Context, as freshness) {
 	as.user = as.duty
 	p.readFacts(ctx, as)
 	p.conclude(ctx, as.duty)
+}
+
+// refusesAtFirstFor reports whether the first look at a request says "no" by names that were looked up before.
+func (p *pass) refusesAtFirstFor(as freshness) bool {
+	return !p.linked && p.work.Decision.Verdict == access.No && slices.ContainsFunc(p.facts.Services,
+		func(s policy.NamedService) bool { return s.Fact.Known() && s.Fact.ReadAt.Before(as.duty) })
+}
+
+// dutyHangs reports whether PagerDuty has just not told of duty, for a reason that passes: then it is asked again
+// by the next look, and the rest of this one has its time.
+func (p *pass) dutyHangs() bool {
+	err := p.facts.OnCalls.Err
+	return err != nil && !lasting(err) && p.cause != access.CauseRetry
 }
 
 // conclude decides, and explains a "no".
