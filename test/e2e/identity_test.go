@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"slices"
@@ -22,6 +23,7 @@ func TestAnIdentityFileThatIsNotWholeIsNotTaken(t *testing.T) {
 	}{
 		{"half, while connected", false, half},
 		{"empty, while connected", false, none},
+		{"without its authorities, while connected", false, noAuthorities},
 		{"half, while reconnecting", true, half},
 		{"empty, while reconnecting", true, none},
 	} {
@@ -79,6 +81,11 @@ func TestAnIdentityFileThatIsNotWholeIsNotTaken(t *testing.T) {
 
 func half(whole []byte) []byte { return whole[:len(whole)/2] }
 func none([]byte) []byte       { return nil }
+
+// noAuthorities ends the file between two of its blocks.
+func noAuthorities(whole []byte) []byte {
+	return whole[:bytes.LastIndex(whole, []byte("-----BEGIN CERTIFICATE-----"))]
+}
 
 func TestAnIdentityRenewedOnlyAfterItsEndIsUsedWithinSeconds(t *testing.T) {
 	for _, c := range []struct {
