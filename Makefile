@@ -38,7 +38,7 @@ fuzz: ## run every fuzz test for FUZZTIME (20s)
 
 .PHONY: torture
 torture: ## break disks, networks and processes for real (root, Linux, strace, nginx, iproute2, e2fsprogs); SHORT=1 for minutes
-	go test -run 'History' $(if $(SHORT),-rapid.checks=300,-rapid.checks=20000) -timeout 3h ./internal/reconcile
+	go test -timeout 3h ./internal/reconcile -run 'History' $(if $(SHORT),-rapid.checks=300,-rapid.checks=20000)
 	go test -tags torture -run Traffic $(if $(SHORT),-short) -timeout 1h ./internal/store
 	go test -tags torture -run '^TestTorture' $(if $(SHORT),-short) -parallel 4 -timeout 6h ./test/e2e
 
