@@ -44,7 +44,7 @@ func (p *pass) evaluate(ctx context.Context, as freshness) {
 		p.readFacts(ctx, as)
 	}
 	p.conclude(ctx, as.duty)
-	if !p.facts.User.Known() || !p.facts.User.ReadAt.Before(as.duty) {
+	if !p.facts.User.Known() || !p.facts.User.ReadAt.Before(as.duty) || p.dutyHangs() {
 		return
 	}
 	if at, confirmed := policy.Confirmed(p.rules, p.facts, as.duty); confirmed {
@@ -61,6 +61,13 @@ func (p *pass) evaluate(ctx context.Context, as freshness) {
 func (p *pass) refusesAtFirstFor(as freshness) bool {
 	return !p.linked && p.work.Decision.Verdict == access.No && slices.ContainsFunc(p.facts.Services,
 		func(s policy.NamedService) bool { return s.Fact.Known() && s.Fact.ReadAt.Before(as.duty) })
+}
+
+// dutyHangs reports whether nothing can be told because PagerDuty has just not told of duty, for a reason that
+// passes: then it is asked again by the next look, and the rest of this one has its time.
+func (p *pass) dutyHangs() bool {
+	err := p.facts.OnCalls.Err
+	return p.work.Decision.Verdict == access.CouldNotTell && err != nil && !lasting(err) && p.cause != access.CauseRetry
 }
 
 // conclude decides, and explains a "no".

@@ -36,7 +36,7 @@ func (p *pass) decide(ctx context.Context) {
 	p.evaluate(ctx, freshness{since, p.namesSince(since, began), began.Add(-people)})
 	d := p.work.Decision
 	due := !d.Next.IsZero() && !d.Next.After(began)
-	if since.Before(began) && (due || d.Verdict == access.Approve || d.Verdict == access.CouldNotTell) {
+	if since.Before(began) && !p.dutyHangs() && (due || d.Verdict == access.Approve || d.Verdict == access.CouldNotTell) {
 		p.evaluate(ctx, freshness{began, began, began})
 	}
 	p.undecided = since.Before(began) && p.facts.User.ReadAt.Before(began) && p.work.Decision.Verdict == access.No
@@ -120,7 +120,7 @@ func (p *pass) readFacts(ctx context.Context, as freshness) {
 	}
 	switch {
 	case len(p.policies()) == 0:
-	case guess == f.User.Value.ID && guessed.Known():
+	case guess == f.User.Value.ID:
 		f.OnCalls = guessed
 	default:
 		f.OnCalls = p.Directory.OnCalls(ctx, f.User.Value.ID, until, since)

@@ -132,6 +132,46 @@ func TestAFirstLookRefusesNobodyForNamesThatWereLookedUpBefore(t *testing.T) {
 	})
 }
 
+func TestAQuestionAboutDutyThatHangsCostsALookItsTimeOnce(t *testing.T) {
+	for _, cause := range []string{access.CauseCreated, "webhook incident.acknowledged", access.CauseTimer} {
+		t.Run(cause, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.threshold = 2
+				r := w.replica("a")
+				if cause != access.CauseCreated {
+					w.once(r, access.CauseCreated)
+					time.Sleep(2 * remembered)
+				}
+				w.bob(access.Approved, "fine")
+				w.latency["on-calls"] = 10 * time.Second
+				w.fail = func(call string, _ int) fault { return map[string]fault{"on-calls": refusing}[call] }
+				began := time.Now()
+				_, _, _ = w.look(r, cause)
+				if took := time.Since(began); took > w.latency["on-calls"] || len(w.notes["Q1"]) != 1 {
+					t.Errorf("after a look of %s: %v, want bob's review told after 10s", took, w.notes["Q1"])
+				}
+			})
+		})
+	}
+}
+
+func TestAQuestionAboutDutyThatHangsHoldsUpNobodyWhoIsOnDutyByASchedule(t *testing.T) {
+	for _, cause := range []string{"webhook incident.acknowledged", access.CauseTimer} {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.annotate("schedules", "night")
+			r := w.replica("a")
+			_, _, _ = w.look(r, access.CauseCreated)
+			time.Sleep(2 * remembered)
+			w.aliceIsOnDuty()
+			w.fail = func(call string, _ int) fault { return map[string]fault{"on-calls": refusing}[call] }
+			_, _, _ = w.look(r, cause)
+			if got := w.requests[request].State; got != access.Approved {
+				t.Errorf("%s: state = %s, want approved", cause, got)
+			}
+		})
+	}
+}
+
 func TestWhatHasJustBeenMadeIsFound(t *testing.T) {
 	for name, missing := range map[string]func(w *world) (put func()){
 		"user": func(w *world) func() {
