@@ -113,7 +113,6 @@ func New(cfg Config) (*Client, error) {
 		budget:    newBudget(cfg.now),
 		mended:    make(chan struct{}, 1),
 		health:    &health{},
-		bot:       newBot(),
 	}
 	c.repeat = newRepeater(&transport{
 		next:    cfg.Transport,
