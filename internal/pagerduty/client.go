@@ -113,7 +113,6 @@ func New(cfg Config) (*Client, error) {
 		budget:    newBudget(cfg.now),
 		mended:    make(chan struct{}, 1),
 		health:    &health{},
-		bot:       newBot(),
 	}
 	c.repeat = newRepeater(&transport{
 		next:    cfg.Transport,
@@ -143,7 +142,7 @@ func New(cfg Config) (*Client, error) {
 	c.people.call = alone(c.findUser)
 	c.services.call = alone(c.findService)
 	c.duties.call, c.duties.most = c.askDuties, usersPerCall
-	c.onDuty.call, c.onDuty.most = c.askOnDuty, usersPerCall
+	c.onDuty.call, c.onDuty.most = c.askOnDuty, policiesPerCall
 	c.incidents.call, c.incidents.most = c.readIncidents, pageSize
 	c.ends.call, c.ends.most, c.ends.write = c.resolveAll, resolvedPerCall, true
 	c.api = pagerduty.NewClient("", pagerduty.WithAPIEndpoint(endpoint)) // the key is set for each attempt, see transport

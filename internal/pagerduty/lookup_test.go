@@ -6,7 +6,10 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pdhook/pdhook/internal/access"
@@ -160,6 +163,21 @@ func TestTheBotIsRememberedForFiveMinutes(t *testing.T) {
 			t.Errorf("got %+v, %v after %d calls, want PBOT after %d", got, err, f.count(), step.calls)
 		}
 	}
+}
+
+func TestAHangingLookForTheBotHoldsUpNobodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var calls atomic.Int32
+		c := newClient(t, Config{Endpoint: "https://api.pagerduty.com", Transport: hanging(func(*http.Request) bool { return calls.Add(1) == 1 })})
+		var hangs sync.WaitGroup
+		hangs.Go(func() { _, _ = c.Bot(t.Context()) })
+		time.Sleep(time.Second)
+		began := time.Now()
+		if _, err := c.Bot(t.Context()); err != nil || time.Since(began) > time.Second {
+			t.Errorf("got %v after %s, want the user at once", err, time.Since(began))
+		}
+		hangs.Wait()
+	})
 }
 
 func TestAnUnknownBotNamesTheKeyToMend(t *testing.T) {

@@ -11,9 +11,12 @@ import (
 	"github.com/pdhook/pdhook/internal/access"
 )
 
-// usersPerCall is how many users, or policies, one question may name, so that its address stays under the 8 KiB
-// that web servers commonly take.
-const usersPerCall = 250
+// How many users, or policies, one question may name, so that its address stays under the 8 KiB that web servers
+// commonly take.
+const (
+	usersPerCall    = 250
+	policiesPerCall = 180
+)
 
 type onCall struct {
 	User     reference        `json:"user"`

