@@ -158,7 +158,7 @@ func TestARequestCostsFewCallsOverItsWholeLife(t *testing.T) {
 			w.pd.SetRateLimit(noLimit, time.Minute)
 			w.pd.Fault(pagerdutytest.Fault{Kind: pagerdutytest.Delay, Delay: callTakes})
 			before, began := len(w.pd.Requests()), time.Now()
-			company.burst(300).lives(w, patience, c.notify == "always")
+			company.burst(300).lives(w, 3*patience, c.notify == "always")
 			n, routes := w.calls(before)
 			t.Logf("%.2f calls a request in %s: %s", float64(n)/300, time.Since(began).Round(time.Second/10), routes)
 			if got := float64(n) / 300; got > c.most {

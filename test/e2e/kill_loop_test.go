@@ -30,6 +30,7 @@ type killing struct {
 	outages    []outage
 	elsewhere  int // incidents on a service that no request names
 	hits       map[string]int
+	ports      map[string]bool // given out by port
 }
 
 // outage is an incident that has nothing to do with any request but its service.
@@ -51,7 +52,7 @@ func startKilling(t *testing.T, replicas int) *killing {
 	w.pd.AddService("Shipping API", w.payments.ID)
 	w.teleport.SetRole("everything", map[string][]string{"pagerduty_notify_service": {"Payments API", "Shipping API"}})
 	k := &killing{world: w, replicas: []*world{w}, untilQuiet: 2 * time.Minute,
-		plots: plots(), random: rand.New(rand.NewPCG(seed, seed)), hits: map[string]int{}}
+		plots: plots(), random: rand.New(rand.NewPCG(seed, seed)), hits: map[string]int{}, ports: map[string]bool{}}
 	for len(k.replicas) < replicas {
 		k.replicas = append(k.replicas, w.beside())
 	}
@@ -76,13 +77,17 @@ func startKilling(t *testing.T, replicas int) *killing {
 }
 
 // port gives an address for pdhook to listen on that nobody takes while it is dead: the kernel hands out
-// higher ports only.
+// higher ports only, and this one none of them twice.
 func (k *killing) port() string {
 	k.t.Helper()
 	for {
 		addr := fmt.Sprintf("127.0.0.1:%d", 15000+rand.IntN(15000))
+		if k.ports[addr] {
+			continue
+		}
 		if l, err := net.Listen("tcp", addr); err == nil {
 			_ = l.Close()
+			k.ports[addr] = true
 			return addr
 		}
 	}

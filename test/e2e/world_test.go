@@ -194,7 +194,7 @@ func (w *world) launch() {
 }
 
 // nowhere is where webhooks go before pdhook has a port: PagerDuty brings them again.
-const nowhere = "127.0.0.1:1"
+const nowhere = "127.0.0.1:0"
 
 // subscribe makes the one subscription, before pdhook looks for it.
 func (w *world) subscribe() {
