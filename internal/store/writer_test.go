@@ -209,7 +209,7 @@ func TestWhatBadgerOnlyLogsEndsTheStore(t *testing.T) {
 				r.accept(event("e1"))
 				return
 			}
-			<-r.ended
+			waitUntil(t, "the store ends", func() bool { return r.refused() != nil })
 			if err := r.stop(); err == nil || !strings.Contains(err.Error(), row.want) {
 				t.Errorf("Run: got error %v, want %q in it", err, row.want)
 			}

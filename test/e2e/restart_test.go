@@ -1,6 +1,9 @@
 package e2e
 
 import (
+	"context"
+	"errors"
+	"log/slog"
 	"os"
 	"strings"
 	"syscall"
@@ -9,6 +12,8 @@ import (
 
 	"github.com/gravitational/teleport/api/types"
 
+	"github.com/pdhook/pdhook/internal/access"
+	"github.com/pdhook/pdhook/internal/store"
 	"github.com/pdhook/pdhook/test/pagerdutytest"
 	"github.com/pdhook/pdhook/test/teleporttest"
 )
@@ -103,6 +108,39 @@ func TestKillingPdhookAgainAndAgainLosesAndRepeatsNothing(t *testing.T) {
 	k.takesEffectAlone(3)
 	k.end()
 	k.forgotNothing()
+}
+
+// Between the 202 and the moment at which it is known whom a webhook concerns lies less than a kill can hit at
+// will. So what such a kill leaves on the disk is put there.
+func TestAWebhookThatWasAnsweredAndNothingMoreBeforeTheKillTakesEffect(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var trap trap
+	w.teleport.Around(trap.aroundTeleport)
+	w.start()
+	id := w.request(w.dana.Email, "payments-admin")
+	w.opened(id)
+	w.decided(id)
+	w.proc.stop() // with everything recorded
+	w.comesOnCall(w.dana)
+	s, err := store.Open(store.Config{Path: w.path("store"), Retention: time.Hour, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ran := make(chan error, 1)
+	go func() { ran <- s.Run(ctx) }()
+	_, err = s.Accept(ctx, access.Event{ID: "01ANSWERED", Type: "service.updated", Service: access.ServiceID(w.paymentsAPI.ID)})
+	stop()
+	if err := errors.Join(err, <-ran, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	trap.hideLists(true) // nothing else points at the request
+	w.launch()
+	w.reaches(id, types.RequestState_APPROVED)
+	if !w.status().Teleport.LastResync.IsZero() {
+		t.Error("Teleport has listed requests: it was not the webhook that did it")
+	}
 }
 
 func TestPdhookStopsInTimeWhilePagerDutyHangs(t *testing.T) {
