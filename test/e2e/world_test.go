@@ -189,7 +189,7 @@ func (w *world) launch() {
 	line := w.proc.says("pdhook is starting")
 	w.conf["webhook.listen"], w.conf["admin.listen"] = quote(line.text("webhooks")), quote(line.text("admin")) // for the next start
 	w.admin = "http://" + line.text("admin")
-	w.sub.URL = strings.Replace(w.sub.URL, nowhere, line.text("webhooks"), 1)
+	w.sub.URL = strings.Replace(w.sub.URL, nowhere+"/", line.text("webhooks")+"/", 1)
 	w.pd.ChangeSubscription(w.sub.ID, func(s *pagerdutytest.Subscription) { s.URL = w.sub.URL })
 }
 
