@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -10,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // serving gives the address of a service whose /readyz answers with the status and body.
@@ -74,36 +72,6 @@ func TestHealthNamesAConfigurationThatIsNotThere(t *testing.T) {
 	code, stderr := health(t, "--config", "/nowhere/pdhook.toml")
 	if want := "pdhook: reading the configuration: stat /nowhere/pdhook.toml: no such file or directory\n"; code != 1 || stderr != want {
 		t.Errorf("got %d %q, want 1 %q", code, stderr, want)
-	}
-}
-
-func TestHealthGivesUpOnAServiceThatDoesNotAnswer(t *testing.T) {
-	silent, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer silent.Close()
-	ctx, cancel := context.WithTimeoutCause(t.Context(), 50*time.Millisecond, os.ErrDeadlineExceeded)
-	defer cancel()
-	err = askReadiness(ctx, silent.Addr().String())
-	if err == nil || !strings.Contains(err.Error(), os.ErrDeadlineExceeded.Error()) {
-		t.Errorf("got %v, want an error that says whose patience ended", err)
-	}
-}
-
-func TestReadinessIsAskedOnThisMachine(t *testing.T) {
-	for address, want := range map[string]string{
-		"127.0.0.1:8082":        "http://127.0.0.1:8082/readyz",
-		":8082":                 "http://127.0.0.1:8082/readyz",
-		"0.0.0.0:8082":          "http://127.0.0.1:8082/readyz",
-		"[::]:8082":             "http://127.0.0.1:8082/readyz",
-		"[::1]:8082":            "http://[::1]:8082/readyz",
-		"localhost:8082":        "http://localhost:8082/readyz",
-		"https://10.0.0.1:8082": "https://10.0.0.1:8082/readyz",
-	} {
-		if got := readinessURL(address); got != want {
-			t.Errorf("%s: got %s, want %s", address, got, want)
-		}
 	}
 }
 

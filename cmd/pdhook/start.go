@@ -62,7 +62,7 @@ func start(cmd *cobra.Command, path string, debug bool) error {
 // service is what signals act upon.
 type service interface {
 	Run(ctx context.Context) error
-	Reload(ctx context.Context)
+	Reload(ctx context.Context) error
 }
 
 // errSecondSignal ends the process while parts of the service are still at work.
@@ -85,7 +85,7 @@ func serve(ctx context.Context, s service, signals <-chan os.Signal) error {
 			case sig != syscall.SIGHUP:
 				stop()
 			case ctx.Err() == nil:
-				s.Reload(ctx)
+				_ = s.Reload(ctx) // the log has it
 			}
 		}
 	}

@@ -31,7 +31,7 @@ func (c *counted) Run(ctx context.Context) error {
 	return <-c.finish
 }
 
-func (c *counted) Reload(context.Context) { c.reloads <- struct{}{} }
+func (c *counted) Reload(context.Context) error { c.reloads <- struct{}{}; return nil }
 
 // served runs the service and gives where to send signals and where the outcome comes.
 func served(t *testing.T, c *counted) (chan<- os.Signal, <-chan error) {

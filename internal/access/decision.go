@@ -31,6 +31,7 @@ type Check struct {
 	Saw      string    `json:"saw,omitempty"`
 	ReadAt   time.Time `json:"read_at,omitzero"` // of the oldest fact that the check rests on
 	Sentence string    `json:"sentence"`
+	Remedy   string    `json:"remedy,omitempty"` // what would make it pass, in a sentence; "" when it passed or nothing can
 	Children []Check   `json:"checks,omitempty"`
 }
 
@@ -43,6 +44,9 @@ type Decision struct {
 	Sentence string    `json:"sentence"` // the reason in one sentence, for people
 	Checks   []Check   `json:"checks"`
 	Evidence *Evidence `json:"evidence,omitempty"` // set with Approve
+
+	// Instead says who can decide the request while pdhook does not; "" once it needs nobody.
+	Instead string `json:"instead,omitempty"`
 
 	// Next is when the decision can turn out otherwise without any hint (a shift or the access starts);
 	// zero when no such moment is known.

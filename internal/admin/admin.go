@@ -1,8 +1,10 @@
-// Package admin serves the operator's windows: is it alive, can it take webhooks, how are its connections,
-// what does it count. Nothing it serves changes anything; what names users or requests asks for the token.
+// Package admin serves the operator's windows: is it alive, can it take webhooks, how are its connections, why was
+// a request not approved, what did PagerDuty send, what does it count. It decides nothing: the one thing it can set off
+// is that the configuration is read again. What names users or requests asks for the token.
 package admin
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
@@ -18,6 +20,8 @@ type Config struct {
 	Token   func() string   // as configured now; "" asks nobody
 	Ready   func() []string // reasons why a webhook cannot be taken; none when one can
 	Status  func() Status
+	Board   Board
+	Reload  func(context.Context) error // reads configuration, secrets and certificates again, as SIGHUP does
 	Metrics http.Handler
 }
 
@@ -95,7 +99,17 @@ func NewHandler(cfg Config) http.Handler {
 	mux.Handle("GET /status", guard(cfg.Token, func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, cfg.Status())
 	}))
-	return onlyKnownHosts(cfg.Listen, mux)
+	api := api{board: cfg.Board, reload: cfg.Reload}
+	for pattern, serve := range map[string]http.HandlerFunc{
+		"GET /api/v1/requests":      api.requests,
+		"GET /api/v1/requests/{id}": api.request,
+		"GET /api/v1/webhooks":      api.webhooks,
+		"POST /api/v1/reload":       api.reloaded,
+	} {
+		mux.Handle(pattern, guard(cfg.Token, serve))
+	}
+	// A page of another origin must not make the operator's browser change anything here.
+	return onlyKnownHosts(cfg.Listen, http.NewCrossOriginProtection().Handler(mux))
 }
 
 // guard asks for the token, as a bearer or as the password of basic authentication.

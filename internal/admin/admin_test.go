@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +18,8 @@ func desk(change func(*Config)) http.Handler {
 		Token:   func() string { return "sesame" },
 		Ready:   func() []string { return nil },
 		Status:  func() Status { return Status{Version: "v1", Pending: 3} },
+		Board:   &shownBoard{},
+		Reload:  func(context.Context) error { return nil },
 		Metrics: NewMetrics("v1").Handler(),
 	}
 	if change != nil {

@@ -162,7 +162,8 @@ func (a *App) assemble(c *config.Config) error {
 	a.admin, err = listen.New(listen.Config{
 		Section: "admin", Addr: c.Admin.Listen, DrainTimeout: drainGrace, Log: a.log,
 		Handler: admin.NewHandler(admin.Config{
-			Listen: c.Admin.Listen, Token: a.secrets.token, Ready: a.handler.Ready, Status: a.status, Metrics: metrics.Handler(),
+			Listen: c.Admin.Listen, Token: a.secrets.token, Ready: a.handler.Ready, Status: a.status,
+			Board: board{a}, Reload: a.Reload, Metrics: metrics.Handler(),
 		}),
 	})
 	return err

@@ -18,7 +18,7 @@ const module = "github.com/pdhook/pdhook/"
 // mayImport says which rooms a room may import; see docs/architecture.md. Rooms that are not named may import
 // internal/access only.
 var mayImport = map[string][]string{
-	"cmd/pdhook":         {"config", "internal/app"},
+	"cmd/pdhook":         {"config", "internal/access", "internal/admin", "internal/app", "internal/check", "internal/subscription"},
 	"config":             {},
 	"internal/access":    {},
 	"internal/app":       nil, // introduces all of them to each other

@@ -12,8 +12,8 @@ import (
 
 // Reload reads configuration, secrets and certificates again. What can change while running changes, what
 // cannot is named in a warning, and with an error everything stays as it was. All pending requests are then
-// looked at again (spec §9).
-func (a *App) Reload(ctx context.Context) {
+// looked at again (spec §9). An error says what was refused; it is in the log already.
+func (a *App) Reload(ctx context.Context) error {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
 	next, err := a.reread()
@@ -22,10 +22,11 @@ func (a *App) Reload(ctx context.Context) {
 	}
 	if err != nil {
 		a.log.Error("The new configuration is refused, the old one stays", "error", err)
-		return
+		return err
 	}
-	if err := a.webhooks.Reload(); err != nil {
-		a.log.Error("The new certificate is refused, the old one stays", "error", err)
+	refused := a.webhooks.Reload()
+	if refused != nil {
+		a.log.Error("The new certificate is refused, the old one stays", "error", refused)
 	}
 	if names := config.Restart(a.started, next); len(names) > 0 {
 		a.log.Warn("Some changes take effect only after a restart", "keys", strings.Join(names, ", "))
@@ -34,6 +35,7 @@ func (a *App) Reload(ctx context.Context) {
 	a.log.Info("The configuration was read again")
 	a.watcher.Remind(ctx, access.CauseReload)
 	a.subscription.Look()
+	return refused
 }
 
 // status gathers what /status shows.

@@ -50,6 +50,8 @@ type ticket struct {
 	since   time.Time // waiting since; zero: not waiting
 	looked  time.Time // start of the latest pass
 	failing string    // text of the last error; "" after a success
+	due     time.Time // when it comes back by itself, for what putOff says; zero: no such moment
+	putOff  string
 	running bool
 }
 
@@ -203,6 +205,7 @@ func (q *Queue) begin(id access.RequestID) (cause string, due bool) {
 	}
 	cause, t.cause = t.cause, ""
 	t.since, t.looked, t.running = time.Time{}, q.now(), true
+	t.due, t.putOff = time.Time{}, ""
 	return cause, true
 }
 
@@ -254,8 +257,13 @@ func (q *Queue) purge() {
 
 func (q *Queue) later(id access.RequestID, cause string, after time.Duration) {
 	q.mu.Lock()
-	if t := q.of[id]; t != nil && t.since.IsZero() {
-		t.cause = cause
+	if t := q.of[id]; t != nil {
+		if t.since.IsZero() {
+			t.cause = cause
+		}
+		if due := q.now().Add(after); t.due.IsZero() || due.Before(t.due) {
+			t.due, t.putOff = due, cause
+		}
 	}
 	q.mu.Unlock()
 	q.queue.AddAfter(id, after)
@@ -282,6 +290,21 @@ func (q *Queue) Status() Status {
 		}
 	}
 	return s
+}
+
+// Next tells when a request comes back by itself and why, one of access.Cause…: now when it waits for a worker or is
+// with one. The time is zero when only a hint brings it back.
+func (q *Queue) Next(id access.RequestID) (at time.Time, cause string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	t := q.of[id]
+	switch {
+	case t == nil:
+		return time.Time{}, ""
+	case t.running || !t.since.IsZero():
+		return q.now(), t.cause
+	}
+	return t.due, t.putOff
 }
 
 // jitter spreads retries, so that what failed together does not come back together.

@@ -7,8 +7,8 @@ import (
 	"github.com/pdhook/pdhook/internal/access"
 )
 
-// resyncEvery bounds the time that a lost hint costs (spec §2).
-const resyncEvery = 5 * time.Minute
+// ResyncEvery bounds the time that a lost hint costs (spec §2).
+const ResyncEvery = 5 * time.Minute
 
 // resyncs lists all requests after each watch opened and on a timer, also while no watch can be opened,
 // until ctx ends. A list that fails beside an open watch is tried again without ending the watch.
@@ -19,7 +19,7 @@ func (w *Watcher) resyncs(ctx context.Context, sessions <-chan context.Context) 
 	failures := failureLog{log: w.log}
 	cause := access.CauseTimer
 	hinted := time.Now()
-	due := time.NewTimer(resyncEvery)
+	due := time.NewTimer(ResyncEvery)
 	defer due.Stop()
 	for {
 		select {
@@ -40,15 +40,15 @@ func (w *Watcher) resyncs(ctx context.Context, sessions <-chan context.Context) 
 			failures.forget()
 			pauses.reset()
 			cause, hinted = access.CauseTimer, time.Now()
-			due.Reset(resyncEvery)
+			due.Reset(ResyncEvery)
 			continue
 		}
-		if time.Since(hinted) >= resyncEvery {
+		if time.Since(hinted) >= ResyncEvery {
 			w.Remind(ctx, access.CauseTimer)
 			hinted = time.Now()
 		}
 		if session.Err() != nil { // the next watch lists at once
-			due.Reset(time.Until(hinted.Add(resyncEvery)))
+			due.Reset(time.Until(hinted.Add(ResyncEvery)))
 			continue
 		}
 		failures.report("Listing access requests failed", err)

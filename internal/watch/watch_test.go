@@ -269,7 +269,7 @@ func TestRulesAreReadWheneverAWatchOpensAndWhenTheyChanged(t *testing.T) {
 			{"at start", func() {}, 1},
 			{"after a change", c.changeRules, 2},
 			{"after another watch opened", func() { c.cut(); pass(time.Second) }, 3},
-			{"after a list on the timer", func() { pass(resyncEvery) }, 3},
+			{"after a list on the timer", func() { pass(ResyncEvery) }, 3},
 		} {
 			step.do()
 			synctest.Wait()
