@@ -116,7 +116,7 @@ func (a *App) connect(c *config.Config) error {
 
 // assemble introduces the parts to each other and binds the ports.
 func (a *App) assemble(c *config.Config) error {
-	metrics := admin.NewMetrics(a.version)
+	metrics := newMetrics(a.version)
 	var err error
 	a.pagerduty, err = pagerduty.New(pagerduty.Config{
 		Endpoint: c.PagerDuty.APIEndpoint, From: c.PagerDuty.UserEmail, Key: a.secrets.key,
@@ -138,7 +138,7 @@ func (a *App) assemble(c *config.Config) error {
 	a.queue = reconcile.NewQueue(a.watcher.User, a.log)
 	a.reconciler = reconcile.New(reconcile.Config{
 		Requests: a.teleport, Presence: a.watcher, Directory: a.directory, Incidents: echoed{a.pagerduty, a.subscription.Wrote}, Links: a.store,
-		Replica: a.store.Replica(), Rules: a.rules, Routes: a.book, Log: a.log,
+		Replica: a.store.Replica(), Rules: a.rules, Routes: a.book, Observer: metrics, Log: a.log,
 	})
 	a.poller = oncall.New(a.store, background{a.pagerduty}, a.pollInterval, a.polled, a.log)
 	a.dispatcher = webhook.NewDispatcher(a.store, a.queue.Wake, a.log)
@@ -153,12 +153,7 @@ func (a *App) assemble(c *config.Config) error {
 	if err != nil {
 		return err
 	}
-	metrics.Expiry("pdhook_identity_expiry_timestamp_seconds", "End of the Teleport identity in use, in Unix seconds.",
-		func() time.Time { return a.teleport.Status().IdentityExpires })
-	if !c.Webhook.InsecureHTTP {
-		metrics.Expiry("pdhook_certificate_expiry_timestamp_seconds", "End of the webhook certificate in use, in Unix seconds.",
-			a.webhooks.CertificateExpires)
-	}
+	metrics.Watch(a.reading)
 	a.admin, err = listen.New(listen.Config{
 		Section: "admin", Addr: c.Admin.Listen, DrainTimeout: drainGrace, Log: a.log,
 		Handler: admin.NewHandler(admin.Config{
@@ -176,8 +171,8 @@ func tlsOf(c *config.Config, metrics *admin.Metrics) *listen.TLS {
 	return &listen.TLS{
 		CertFile: c.Webhook.TLSCert, KeyFile: c.Webhook.TLSKey,
 		ClientCA: c.Webhook.ClientCA, ClientNames: c.Webhook.ClientNames, ClientAuth: c.Webhook.ClientAuth,
-		Reported: func() { metrics.Webhook("", "client certificate let through") },
-		Refused:  func() { metrics.Webhook("", "client certificate refused") },
+		Reported: func() { metrics.Webhook("", clientLetThrough) },
+		Refused:  func() { metrics.Webhook("", clientRefused) },
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -176,6 +177,12 @@ func TestAttemptsAreCountedByRouteWithoutNames(t *testing.T) {
 	}
 	if fmt.Sprint(seen) != fmt.Sprint(want) {
 		t.Errorf("got %v, want %v", seen, want)
+	}
+	for counted := range seen {
+		route, code := counted[:strings.LastIndex(counted, " ")], counted[strings.LastIndex(counted, " ")+1:]
+		if !slices.Contains(Answers(), [2]string{route, code}) {
+			t.Errorf("%s is not shown as 0 before it happens", counted)
+		}
 	}
 }
 

@@ -9,6 +9,11 @@ import (
 	"github.com/pdhook/pdhook/internal/access"
 )
 
+// Checks lists the names of the checks that a decision can rest on, in their order.
+func Checks() []string {
+	return []string{"user", "roles", "on call", "incident", "window", "reviews", "account"}
+}
+
 // Decide answers whether the request is approved automatically. Each check of spec §4 is a node of the
 // answer. A single failed check makes it No, a single unknown one CouldNotTell; nothing outweighs either.
 func Decide(rules Rules, f Facts) access.Decision {

@@ -19,6 +19,11 @@ const (
 	Resolve      Kind = "resolve"
 )
 
+// Kinds lists them.
+func Kinds() []Kind {
+	return []Kind{SubmitReview, SubmitDenial, OpenIncident, Reopen, AddNote, Resolve}
+}
+
 // Action is one effect that is still missing.
 type Action struct {
 	Kind  Kind

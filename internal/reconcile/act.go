@@ -48,7 +48,10 @@ func (p *pass) effects(ctx context.Context, wanted func(policy.Action) bool) {
 			p.block(a.Lane(), context.Cause(ctx))
 			continue
 		}
-		if err := p.do(ctx, a); err != nil {
+		p.outcome = ""
+		err := p.do(ctx, a)
+		p.attempted(a, err)
+		if err != nil {
 			p.block(a.Lane(), err)
 		}
 	}
@@ -126,6 +129,7 @@ func (p *pass) approve(ctx context.Context) error {
 	p.work.Request = req
 	p.work.Blocked[policy.ReviewLane] = true
 	if _, ours := req.ReviewBy(p.Requests.User()); !ours {
+		p.outcome = outcomeAlready
 		return nil // somebody else decided it a moment earlier
 	}
 	p.reviewTaken()
@@ -139,6 +143,7 @@ const reviewsRefused = "Teleport refuses pdhook's reviews; check review_requests
 
 // reviewTaken notes that Teleport has pdhook's review.
 func (p *pass) reviewTaken() {
+	p.outcome = outcomeOK
 	p.said.over(reviewsRefused)
 	p.work.Blocked[policy.ReviewLane] = true // done, even where Teleport wants more approvals
 	p.work.Link.Reviewed, p.work.Reviewed = true, true
@@ -154,6 +159,7 @@ func (p *pass) due() bool {
 // reviewNotTaken judges a failed review by what Teleport says now, never by the error's text alone.
 func (p *pass) reviewNotTaken(ctx context.Context, failed error) error {
 	if errors.Is(failed, access.ErrDenied) {
+		p.outcome = outcomeFailed
 		p.refusals.remember(p.id, p.work.Request, failed, p.now())
 		p.errorOnce(reviewsRefused, failed)
 		p.reviewFailed = failed
@@ -168,6 +174,7 @@ func (p *pass) reviewNotTaken(ctx context.Context, failed error) error {
 			return nil
 		}
 		if req.State != access.Pending {
+			p.outcome = outcomeAlready
 			return nil // decided by others a moment earlier: no review is needed any more
 		}
 	}

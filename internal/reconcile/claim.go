@@ -71,6 +71,7 @@ func (p *pass) claim(ctx context.Context, a policy.Action) {
 	}
 	err := p.Requests.UpdatePluginData(claimCtx, p.id, set, expect)
 	cancel()
+	p.wrotePluginData(err)
 	switch {
 	case errors.Is(err, access.ErrNotFound):
 		p.claimed, p.dirty = alone, true
@@ -137,7 +138,9 @@ func (p *pass) record(ctx context.Context) (Result, error) {
 		// The pass may be out of time; what it did must be recorded all the same.
 		recordCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordFor)
 		defer cancel()
-		if err := p.Requests.UpdatePluginData(recordCtx, p.id, set, expect); err != nil && !errors.Is(err, access.ErrNotFound) {
+		err := p.Requests.UpdatePluginData(recordCtx, p.id, set, expect)
+		p.wrotePluginData(err)
+		if err != nil && !errors.Is(err, access.ErrNotFound) {
 			p.errs = append(p.errs, fmt.Errorf("recording in plugin data: %w", err))
 		}
 	}

@@ -16,12 +16,13 @@ type memory struct {
 	links     map[access.RequestID]access.Link
 	decisions map[access.RequestID]access.Decision
 	events    map[access.RequestID][]access.EventID
+	received  map[access.EventID]time.Time
 	broken    error
 }
 
 func newMemory() *memory {
 	return &memory{links: map[access.RequestID]access.Link{}, decisions: map[access.RequestID]access.Decision{},
-		events: map[access.RequestID][]access.EventID{}}
+		events: map[access.RequestID][]access.EventID{}, received: map[access.EventID]time.Time{}}
 }
 
 type teleport struct{ w *world }
@@ -351,6 +352,10 @@ func (l links) Decision(_ context.Context, id access.RequestID) (access.Decision
 
 func (l links) EventsFor(_ context.Context, id access.RequestID) ([]access.EventID, error) {
 	return slices.Clone(l.events[id]), l.broken
+}
+
+func (l links) Event(_ context.Context, id access.EventID) (access.Event, error) {
+	return access.Event{ID: id, Received: l.received[id]}, l.broken
 }
 
 func (l links) Record(_ context.Context, o access.Outcome) error {

@@ -246,6 +246,7 @@ func (l *life) accept(e access.Event) {
 	clear(l.answers)
 	l.run.events++
 	e.ID = access.EventID(fmt.Sprintf("E%d", l.run.events))
+	l.store.received[e.ID] = time.Now()
 	concerned := l.concerned(e)
 	for _, id := range concerned {
 		l.store.events[id] = append(l.store.events[id], e.ID)
@@ -359,6 +360,10 @@ func (d disk) Decision(ctx context.Context, id access.RequestID) (access.Decisio
 
 func (d disk) EventsFor(ctx context.Context, id access.RequestID) ([]access.EventID, error) {
 	return alive(d.life, func() ([]access.EventID, error) { return d.links.EventsFor(ctx, id) })
+}
+
+func (d disk) Event(ctx context.Context, id access.EventID) (access.Event, error) {
+	return alive(d.life, func() (access.Event, error) { return d.links.Event(ctx, id) })
 }
 
 func (d disk) Record(ctx context.Context, o access.Outcome) error {

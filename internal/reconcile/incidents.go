@@ -53,6 +53,7 @@ func (p *pass) created(linked *access.LinkedIncident, incident access.Incident, 
 	}
 	p.seen[incident.ID] = incident
 	adopt(linked, incident)
+	p.outcome = outcomeOK
 	p.log.Info("Successfully created PagerDuty incident", "pd_incident_id", incident.ID, "pd_service_id", linked.Service)
 	return nil
 }
@@ -120,6 +121,7 @@ func (p *pass) find(ctx context.Context, linked *access.LinkedIncident) (bool, e
 			if owned {
 				p.seen[incident.ID] = incident
 				adopt(linked, incident)
+				p.outcome = outcomeAlready
 				p.log.Info("Found the incident that was opened before", "pd_incident_id", incident.ID)
 				return true, p.readResolver(ctx, *linked)
 			}
@@ -141,6 +143,7 @@ func (p *pass) note(ctx context.Context, linked *access.LinkedIncident, a policy
 			return err
 		}
 		if written {
+			p.outcome = outcomeAlready
 			a.Mark(linked)
 			return nil
 		}
@@ -155,6 +158,7 @@ func (p *pass) note(ctx context.Context, linked *access.LinkedIncident, a policy
 		return err
 	}
 	a.Mark(linked)
+	p.outcome = outcomeOK
 	p.log.Info("Added a note to the incident", "pd_incident_id", target, "note", strings.SplitN(a.Text, "\n", 2)[0])
 	return nil
 }
@@ -189,6 +193,7 @@ func (p *pass) resolve(ctx context.Context, linked *access.LinkedIncident, a pol
 	now := p.seen[linked.ID]
 	switch {
 	case !now.Open():
+		p.outcome = outcomeAlready
 	case now.Service != linked.Service:
 		p.log.Warn("The incident was moved to another service; leaving it open", "pd_incident_id", linked.ID, "pd_service_id", now.Service)
 	default:
@@ -196,6 +201,7 @@ func (p *pass) resolve(ctx context.Context, linked *access.LinkedIncident, a pol
 			return err
 		}
 		linked.Status = access.Resolved
+		p.outcome = outcomeOK
 		p.log.Info("Resolved the incident", "pd_incident_id", linked.ID, "state", p.work.Request.State)
 	}
 	a.Mark(linked)

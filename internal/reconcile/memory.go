@@ -40,6 +40,10 @@ func (p *pass) remember(ctx context.Context) {
 		outcome.Finished = p.events
 	}
 	p.sayDecision(ctx)
+	p.report(ctx)
+	if !link.Open() {
+		p.counted.forget(p.id)
+	}
 	p.write(ctx, outcome)
 }
 
@@ -77,6 +81,7 @@ func (p *pass) sayDecision(ctx context.Context) {
 
 // forget finishes the events of a request that is none of pdhook's business any more.
 func (p *pass) forget(ctx context.Context) {
+	p.counted.forget(p.id)
 	if len(p.events) > 0 {
 		p.write(ctx, access.Outcome{Request: p.id, Finished: p.events})
 	}

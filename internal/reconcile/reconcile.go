@@ -78,11 +78,13 @@ type Links interface {
 	Decision(ctx context.Context, id access.RequestID) (access.Decision, error)
 	// EventsFor gives the webhook events that still wait for a pass over the request.
 	EventsFor(ctx context.Context, id access.RequestID) ([]access.EventID, error)
+	// Event gives one of them.
+	Event(ctx context.Context, id access.EventID) (access.Event, error)
 	// Record writes the outcome at once or not at all.
 	Record(ctx context.Context, o access.Outcome) error
 }
 
-// Config is what a Reconciler needs. Every field but Routes is required.
+// Config is what a Reconciler needs. Every field but Routes and Observer is required.
 type Config struct {
 	Requests  Requests
 	Presence  Presence
@@ -92,6 +94,7 @@ type Config struct {
 	Replica   string              // names this replica in claims; the same again after a restart
 	Rules     func() policy.Rules // read once a pass: one reconcile uses one configuration
 	Routes    Routes              // nil: annotations alone name the services to notify
+	Observer  Observer            // nil: nobody counts
 	Log       *slog.Logger
 }
 
@@ -105,11 +108,15 @@ type Reconciler struct {
 	Config
 	refusals refusals
 	said     said
+	counted  counted
 	now      func() time.Time
 }
 
 // New builds a Reconciler.
 func New(cfg Config) *Reconciler {
+	if cfg.Observer == nil {
+		cfg.Observer = nobody{}
+	}
 	return &Reconciler{Config: cfg, now: time.Now}
 }
 
@@ -155,6 +162,7 @@ type pass struct {
 	undecided bool                // another look may approve: nobody is denied before it
 	announced []access.IncidentID // that the claim says may be reopened
 	again     bool                // the request was read again since the claim
+	outcome   string              // of the effect under way; "" while there is none to count
 }
 
 // Reconcile looks at one request. An error means that something is still to be done; access.NotBefore and

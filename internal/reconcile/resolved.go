@@ -69,6 +69,7 @@ func (p *pass) deny(ctx context.Context, a policy.Action) error {
 	}
 	p.work.Request = req
 	p.work.Blocked[policy.ReviewLane] = true
+	p.outcome = outcomeAlready
 	if _, ours := req.ReviewBy(p.Requests.User()); ours {
 		p.reviewTaken()
 		p.log.Info("Successfully submitted a request denial", "user", req.User, "state", req.State, "why", a.Text)
@@ -112,6 +113,7 @@ func (p *pass) reopen(ctx context.Context, linked *access.LinkedIncident, a poli
 		now.Status = access.Triggered
 		p.seen[linked.ID] = now
 		adopt(linked, now)
+		p.outcome = outcomeOK
 		p.log.Info("Reopened the incident", "pd_incident_id", linked.ID)
 	}
 	if err == nil {

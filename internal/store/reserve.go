@@ -76,6 +76,11 @@ func (r *reserve) used() (uint64, error) {
 	return last.used, err
 }
 
+func (r *reserve) available() (uint64, error) {
+	last, err := r.look(measureEvery)
+	return last.free - min(last.free, last.needed()), err
+}
+
 // look gives what was measured less than maxAge ago.
 func (r *reserve) look(maxAge time.Duration) (room, error) {
 	r.mu.Lock()

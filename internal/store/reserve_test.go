@@ -21,6 +21,14 @@ func TestNothingIsStoredAtTheReserveAndItRecovers(t *testing.T) {
 		t.Errorf("writable: %v", err)
 	}
 
+	r.setRoom(room{free: 105 << 20, used: 10 << 20})
+	if left := must[uint64](t)(r.Available()); left != 1<<20 {
+		t.Errorf("%d bytes are available a MiB above the reserve", left)
+	}
+	r.setRoom(room{free: 103 << 20, used: 10 << 20})
+	if left := must[uint64](t)(r.Available()); left != 0 {
+		t.Errorf("%d bytes are available below the reserve", left)
+	}
 	r.setRoom(room{free: 104 << 20, used: 10 << 20}) // 64 + 4 × 10 sharp
 	if _, err := r.Accept(t.Context(), event("e1")); !errors.Is(err, ErrFull) {
 		t.Errorf("accept: got %v, want ErrFull", err)

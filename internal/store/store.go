@@ -90,6 +90,9 @@ func (s *Store) Writable() error {
 // sum of their lengths.
 func (s *Store) Size() (uint64, error) { return s.reserve.used() }
 
+// Available is what may still be written to the volume, by anybody, before it is at its reserve, in bytes.
+func (s *Store) Available() (uint64, error) { return s.reserve.available() }
+
 // Close closes the directory; call it after Run has returned. A store that failed is left as it is:
 // Badger would wait for the same disk, and the next Open reads back what reached it.
 func (s *Store) Close() error {

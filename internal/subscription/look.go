@@ -32,7 +32,9 @@ func (k *Keeper) look(ctx context.Context) time.Duration {
 	overdue := k.overdue(revived || err == nil && !slices.ContainsFunc(ours, delivers))
 	all := found.all(overdue)
 	k.tell(ctx, all)
-	k.show(found.status(all.problem))
+	shown := found.status(all.problem)
+	shown.Known = err == nil || overdue != ""
+	k.show(shown)
 	if k.turned(overdue != "") || revived {
 		k.cfg.Lost(ctx)
 	}
@@ -126,5 +128,5 @@ func (k *Keeper) show(s Status) {
 func (k *Keeper) unread(err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.status.Problem = err.Error()
+	k.status.Problem, k.status.Known = err.Error(), false
 }

@@ -70,6 +70,7 @@ type Status struct {
 	Disabled bool      // by PagerDuty
 	Missing  []string  // event types that pdhook uses and the subscription does not ask for
 	Problem  string    // "": none
+	Known    bool      // the latest look could tell whether there is a problem
 	LastLook time.Time // at which PagerDuty's answer was complete; zero: none yet
 }
 

@@ -216,6 +216,28 @@ func TestAnOutageIsShownButNotToldASecondTime(t *testing.T) {
 	})
 }
 
+func TestItIsKnownHowTheSubscriptionFaresWhereItCanBeReadOrWebhooksAreOverdue(t *testing.T) {
+	keep(t, []access.Subscription{at("P1", here)}, func(t *testing.T, a *account) {
+		for _, c := range []struct {
+			what string
+			err  error
+			want bool
+		}{{"read", nil, true}, {"an outage", errDown, false}, {"read again", nil, true}, {"not permitted", errMayNot, false}} {
+			a.has(func() { a.listing = c.err })
+			a.Look()
+			synctest.Wait()
+			if got := a.Status(); got.Known != c.want {
+				t.Errorf("%s: got %t, want %t", c.what, got.Known, c.want)
+			}
+		}
+		a.Wrote("Q1", time.Now())
+		later(echoWithin + lookEvery)
+		if got := a.Status(); !got.Known || !strings.Contains(got.Problem, "Q1") {
+			t.Errorf("overdue webhooks: got %+v", got)
+		}
+	})
+}
+
 func TestALookThatIsAskedForComesAtOnce(t *testing.T) {
 	keep(t, []access.Subscription{at("P1", here)}, func(t *testing.T, a *account) {
 		a.has(func() { a.listed[0].Disabled = true })

@@ -133,6 +133,16 @@ func (r *roster) pending() []access.RequestID {
 	return ids
 }
 
+// waiting counts the pending requests; it is asked often.
+func (r *roster) waiting() (n int) {
+	for _, e := range r.entries {
+		if !e.gone && e.seen.state == access.Pending {
+			n++
+		}
+	}
+	return n
+}
+
 func (r *roster) set(id access.RequestID, e entry) {
 	if r.entries[id].gone {
 		r.gone--

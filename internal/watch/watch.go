@@ -155,7 +155,7 @@ func (w *Watcher) User(id access.RequestID) string {
 func (w *Watcher) Status() Status {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return Status{Up: w.up, LastResync: w.lastResync, Pending: len(w.roster.pending())}
+	return Status{Up: w.up, LastResync: w.lastResync, Pending: w.roster.waiting()}
 }
 
 func (w *Watcher) setUp(up bool) {

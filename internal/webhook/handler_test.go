@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -90,6 +91,9 @@ func TestEachLineOfTheTableOfAnswers(t *testing.T) {
 			}
 			if len(e.observed) != 1 || e.observed[0] != tt.outcome {
 				t.Errorf("observed: got %q, want %q", e.observed, tt.outcome)
+			}
+			if kind, outcome, _ := strings.Cut(tt.outcome, ":"); !slices.Contains(webhook.Answers(), [2]string{kind, outcome}) {
+				t.Errorf("%s is not among the answers that are shown as 0 before they happen", tt.outcome)
 			}
 			if stored := len(e.inbox.events) == 1; stored != (tt.want == 202) {
 				t.Errorf("stored: got %t with status %d", stored, tt.want)
