@@ -29,6 +29,10 @@ race: ## run all tests with the race detector (needs a C compiler); COUNT=20 rep
 lint: ## gofmt, go vet and more
 	$(TOOL) golangci-lint run
 
+.PHONY: check-rules
+check-rules: ## check metrics, alerts and dashboard with promtool (Debian's package prometheus)
+	go test -tags promtool -count=1 -run Promtool ./internal/app
+
 .PHONY: fuzz
 fuzz: ## run every fuzz test FUZZTIME times (100000x; 20s is twenty seconds each)
 	@set -e; for file in $$(grep -rlE '^func Fuzz' --include='*_test.go' .); do \
