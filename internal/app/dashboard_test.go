@@ -23,6 +23,7 @@ type dashboard struct {
 		List []struct {
 			Name, Type string
 			Query      any
+			Datasource source
 		}
 	}
 	Panels []panel
@@ -106,6 +107,16 @@ func TestTheDashboardFitsIntoAnyInstallation(t *testing.T) {
 		t.Errorf("the first variable is %+v, want the data source", v)
 	}
 	chosen := source{"prometheus", "${datasource}"}
+	for _, v := range d.Templating.List[1:] {
+		if v.Datasource != chosen {
+			t.Errorf("variable %s does not ask the chosen data source", v.Name)
+		}
+	}
+	for _, a := range d.Annotations.List {
+		if a.Datasource != chosen {
+			t.Error("the annotation does not ask the chosen data source")
+		}
+	}
 	taken, ids := map[string]string{}, map[int]bool{}
 	for _, p := range d.Panels {
 		if ids[p.ID] || p.Title == "" {

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"sync"
@@ -71,6 +72,13 @@ func (w *world) observed(name string) (*Reconciler, *tallied) {
 	r := w.replica(name)
 	r.Observer = o
 	return r, o
+}
+
+// late is Teleport whose reviews always come a moment after somebody else's, and are not taken.
+type late struct{ Requests }
+
+func (l late) SubmitReview(ctx context.Context, id access.RequestID, _ access.State, _ string) (access.Request, error) {
+	return l.Get(ctx, id)
 }
 
 func TestADecisionIsCountedWhenItsVerdictOrItsCheckChanges(t *testing.T) {
@@ -196,6 +204,29 @@ func TestEachEffectIsCountedByHowItWent(t *testing.T) {
 			theFirstIsResolvedBy(access.User{ID: "UBOB", Name: "Bob"})(w)
 			w.settle(r, nil)
 			o.wants("effects", &o.effects, "denial ok", "plugin data ok", "note ok", "note ok", "resolve already", "plugin data ok")
+		})
+	})
+	t.Run("somebody else's review came first", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.rules.OnIncidentResolved = policy.ResolvedDeny
+			r, o := w.observed("a")
+			r.Requests = late{r.Requests}
+			w.once(r, access.CauseCreated)
+			theFirstIsResolvedBy(access.User{ID: "UBOB", Name: "Bob"})(w)
+			o.effects = nil
+			_, _, _ = w.look(r, access.CauseChanged)
+			o.wants("denying", &o.effects, "denial already", "plugin data ok", "note ok", "plugin data ok")
+			w.aliceIsOnCall()
+			_, _, _ = w.look(r, access.CauseChanged)
+			o.wants("approving", &o.effects, "review already")
+		})
+	})
+	t.Run("nothing to do for another name of the same service", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.annotate("notify", "payments", "id:SPAY")
+			r, o := w.observed("a")
+			w.once(r, access.CauseCreated)
+			o.wants("effects", &o.effects, "plugin data ok", "incident ok", "plugin data ok")
 		})
 	})
 	t.Run("reopened", func(t *testing.T) {
