@@ -66,10 +66,10 @@ func (o *tallied) wantsReactions(want ...time.Duration) {
 	o.reactions = nil
 }
 
-// observed is replica with an Observer.
-func (w *world) observed(name string) (*Reconciler, *tallied) {
+// observed is replica a with an Observer.
+func (w *world) observed() (*Reconciler, *tallied) {
 	o := &tallied{t: w.t}
-	r := w.replica(name)
+	r := w.replica("a")
 	r.Observer = o
 	return r, o
 }
@@ -83,13 +83,13 @@ func (l late) SubmitReview(ctx context.Context, id access.RequestID, _ access.St
 
 func TestADecisionIsCountedWhenItsVerdictOrItsCheckChanges(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		r, o := w.observed("a")
+		r, o := w.observed()
 		for range 3 {
 			w.once(r, access.CauseTimer)
 		}
 		o.wants("decisions on somebody who is not on call", &o.decisions, "no: on call")
 
-		r, o = w.observed("a")
+		r, o = w.observed()
 		w.once(r, access.CauseStart)
 		o.wants("the same decision after a restart", &o.decisions)
 
@@ -113,7 +113,7 @@ func TestADecisionIsCountedWhenItsVerdictOrItsCheckChanges(t *testing.T) {
 
 func TestLooksOfARequestAreForgottenWithIt(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		r, _ := w.observed("a")
+		r, _ := w.observed()
 		w.once(r, access.CauseCreated)
 		if len(r.counted.of) != 1 {
 			t.Errorf("%d requests are remembered, want one", len(r.counted.of))
@@ -128,7 +128,7 @@ func TestLooksOfARequestAreForgottenWithIt(t *testing.T) {
 
 func TestADecisionIsCountedOnceWhileTheStoreFails(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		r, o := w.observed("a")
+		r, o := w.observed()
 		w.stores["a"].broken = fmt.Errorf("disk on fire")
 		for range 3 {
 			w.once(r, access.CauseTimer)
@@ -142,7 +142,7 @@ func TestEachEffectIsCountedByHowItWent(t *testing.T) {
 	t.Run("done", func(t *testing.T) {
 		inWorld(t, func(t *testing.T, w *world) {
 			w.aliceIsOnCall()
-			r, o := w.observed("a")
+			r, o := w.observed()
 			w.settle(r, nil)
 			o.wants("an approval with its incident", &o.effects,
 				"plugin data ok", "review ok", "incident ok", "note ok", "note ok", "resolve ok", "plugin data ok")
@@ -154,7 +154,7 @@ func TestEachEffectIsCountedByHowItWent(t *testing.T) {
 		inWorld(t, func(t *testing.T, w *world) {
 			w.aliceIsOnCall()
 			w.denied = true
-			r, o := w.observed("a")
+			r, o := w.observed()
 			w.once(r, access.CauseCreated)
 			w.once(r, access.CauseTimer)
 			o.wants("effects", &o.effects, "plugin data ok", "review failed", "incident ok", "plugin data ok")
@@ -162,7 +162,7 @@ func TestEachEffectIsCountedByHowItWent(t *testing.T) {
 	})
 	t.Run("failed and done again", func(t *testing.T) {
 		inWorld(t, func(t *testing.T, w *world) {
-			r, o := w.observed("a")
+			r, o := w.observed()
 			w.fail = func(call string, _ int) fault { return map[string]fault{"create": refusing}[call] }
 			_, _, _ = w.look(r, access.CauseCreated)
 			o.wants("effects", &o.effects, "plugin data ok", "incident failed", "plugin data ok")
@@ -176,7 +176,7 @@ func TestEachEffectIsCountedByHowItWent(t *testing.T) {
 	})
 	t.Run("done by others before", func(t *testing.T) {
 		inWorld(t, func(t *testing.T, w *world) {
-			r, o := w.observed("a")
+			r, o := w.observed()
 			w.fail = func(call string, _ int) fault { return map[string]fault{"create": severed}[call] }
 			_, _, _ = w.look(r, access.CauseCreated)
 			w.fail = nil
@@ -190,7 +190,7 @@ func TestEachEffectIsCountedByHowItWent(t *testing.T) {
 			w.aliceIsOnCall()
 			w.rules.Notify = policy.NotifyUnlessApproved
 			w.hooks["review"] = func() { w.bob(access.Approved, "ok") }
-			r, o := w.observed("a")
+			r, o := w.observed()
 			w.once(r, access.CauseCreated)
 			o.wants("effects", &o.effects, "review already")
 		})
@@ -198,7 +198,7 @@ func TestEachEffectIsCountedByHowItWent(t *testing.T) {
 	t.Run("denied because somebody resolved the incident", func(t *testing.T) {
 		inWorld(t, func(t *testing.T, w *world) {
 			w.rules.OnIncidentResolved = policy.ResolvedDeny
-			r, o := w.observed("a")
+			r, o := w.observed()
 			w.once(r, access.CauseCreated)
 			o.wants("effects", &o.effects, "plugin data ok", "incident ok", "plugin data ok")
 			theFirstIsResolvedBy(access.User{ID: "UBOB", Name: "Bob"})(w)
@@ -209,7 +209,7 @@ func TestEachEffectIsCountedByHowItWent(t *testing.T) {
 	t.Run("somebody else's review came first", func(t *testing.T) {
 		inWorld(t, func(t *testing.T, w *world) {
 			w.rules.OnIncidentResolved = policy.ResolvedDeny
-			r, o := w.observed("a")
+			r, o := w.observed()
 			r.Requests = late{r.Requests}
 			w.once(r, access.CauseCreated)
 			theFirstIsResolvedBy(access.User{ID: "UBOB", Name: "Bob"})(w)
@@ -224,7 +224,7 @@ func TestEachEffectIsCountedByHowItWent(t *testing.T) {
 	t.Run("nothing to do for another name of the same service", func(t *testing.T) {
 		inWorld(t, func(t *testing.T, w *world) {
 			w.annotate("notify", "payments", "id:SPAY")
-			r, o := w.observed("a")
+			r, o := w.observed()
 			w.once(r, access.CauseCreated)
 			o.wants("effects", &o.effects, "plugin data ok", "incident ok", "plugin data ok")
 		})
@@ -232,7 +232,7 @@ func TestEachEffectIsCountedByHowItWent(t *testing.T) {
 	t.Run("reopened", func(t *testing.T) {
 		inWorld(t, func(t *testing.T, w *world) {
 			w.rules.OnIncidentResolved = policy.ResolvedRetrigger
-			r, o := w.observed("a")
+			r, o := w.observed()
 			w.once(r, access.CauseCreated)
 			o.effects = nil
 			theFirstIsResolvedBy(access.User{ID: "UBOB", Name: "Bob"})(w)
@@ -244,7 +244,7 @@ func TestEachEffectIsCountedByHowItWent(t *testing.T) {
 		inWorld(t, func(t *testing.T, w *world) {
 			w.aliceIsOnCall()
 			w.rules.DryRun = true
-			r, o := w.observed("a")
+			r, o := w.observed()
 			w.once(r, access.CauseCreated)
 			o.wants("effects", &o.effects)
 			o.wants("decisions", &o.decisions, "approve: ")
@@ -254,7 +254,7 @@ func TestEachEffectIsCountedByHowItWent(t *testing.T) {
 
 func TestTheTimeFromAnEventToItsDecisionIsTakenOnce(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		r, o := w.observed("a")
+		r, o := w.observed()
 		time.Sleep(300 * time.Millisecond)
 		w.once(r, access.CauseCreated)
 		o.wantsReactions(300 * time.Millisecond) // since the request was made
@@ -265,7 +265,7 @@ func TestTheTimeFromAnEventToItsDecisionIsTakenOnce(t *testing.T) {
 		}
 		comes("E1")
 		time.Sleep(time.Hour) // pdhook was down
-		r, o = w.observed("a")
+		r, o = w.observed()
 		comes("E2")
 		w.fail = func(call string, _ int) fault { return map[string]fault{"get request": refusing}[call] }
 		_, _, _ = w.look(r, access.CauseStart)
@@ -312,7 +312,7 @@ func TestUnnotifiedAreThePendingRequestsThatLackAnIncident(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
 				tt.given(w)
-				r, _ := w.observed("a")
+				r, _ := w.observed()
 				_, _, _ = w.look(r, access.CauseCreated)
 				if got := r.Unnotified(); got != tt.want {
 					t.Errorf("got %d, want %d", got, tt.want)
