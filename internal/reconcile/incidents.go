@@ -110,7 +110,7 @@ func (p *pass) find(ctx context.Context, linked *access.LinkedIncident) (bool, e
 			return false, err
 		}
 		for _, incident := range incidents {
-			if !incident.Open() && slices.Contains(linked.Left, incident.ID) {
+			if !incident.Open() && p.hasLeft(incident.ID) {
 				continue
 			}
 			owned, why, err := p.owned(ctx, incident, linked.Service)
@@ -127,6 +127,11 @@ func (p *pass) find(ctx context.Context, linked *access.LinkedIncident) (bool, e
 		}
 	}
 	return false, nil
+}
+
+// hasLeft reports whether the request, which came back, has left an incident behind; by now it may be on another service.
+func (p *pass) hasLeft(id access.IncidentID) bool {
+	return slices.ContainsFunc(p.work.Link.Incidents, func(i access.LinkedIncident) bool { return slices.Contains(i.Left, id) })
 }
 
 // note writes one note, unless it is there already. Notes of a merged incident go to the survivor.

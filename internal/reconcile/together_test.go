@@ -214,6 +214,24 @@ func TestARequestThatComesBackAndIsApprovedAtOnceIsBroughtToItsEnd(t *testing.T)
 	})
 }
 
+func TestARequestThatComesBackDoesNotTakeWhatWasMovedForItsIncident(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.annotate("notify", "payments", "shipping")
+		r := w.replica("a")
+		w.settle(r, nil)
+		kept := w.requests[request]
+		w.expire()
+		w.settle(r, nil)
+		w.incidents[0].Service = "SSHIP"
+		w.requests[request] = kept
+		delete(w.gone, request)
+		w.settle(r, nil)
+		if len(w.incidents) != 4 || !w.incidents[2].Open() || !w.incidents[3].Open() {
+			t.Errorf("want two open incidents after the ended ones:\n%s", w.end())
+		}
+	})
+}
+
 func TestARequestThatComesBackUnderAnotherRuleGetsAnIncident(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.replica("a")
