@@ -163,3 +163,30 @@ func TestARequestThatIsGoneBeforeItIsClaimedOpensNoIncident(t *testing.T) {
 		}
 	})
 }
+
+func TestADecisionIsToldOnceAlsoWhenWhoToldItDiesAndTheRequestIsGoneByThen(t *testing.T) {
+	for _, call := range []string{"note", "resolve"} {
+		for _, heir := range []string{"a", "b"} {
+			inWorld(t, func(t *testing.T, w *world) {
+				r := w.replica("a")
+				w.settle(r, nil)
+				w.bob(access.Approved, "fine")
+				w.fail = func(name string, _ int) fault {
+					if name == call && (name != "note" || len(w.notes["Q1"]) == 1) {
+						return orphaned
+					}
+					return works
+				}
+				_, _, _ = w.look(r, access.CauseChanged)
+				w.fail = nil
+				w.expire()
+				time.Sleep(claimFor)
+				w.settle(w.replica(heir), nil)
+				wantIn(t, w.end(), "note Access request has been approved / Reason: fine\n")
+				if n := len(w.notes["Q1"]); n > 2 || w.incidents[0].Open() {
+					t.Errorf("killed after its %s, heir %s: want bob's review and the decision told, and the incident ended:\n%s", call, heir, w.end())
+				}
+			})
+		}
+	}
+}

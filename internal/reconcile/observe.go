@@ -130,12 +130,12 @@ func (p *pass) lastSeen() access.Request {
 	link := p.work.Link
 	req := p.ledger.request(p.id)
 	if p.linked {
-		state := link.State
+		state, reason := link.State, link.Resolve
 		if state == access.Pending {
-			state = req.State
+			state, reason = req.State, req.ResolveReason
 		}
 		req = access.Request{ID: p.id, User: link.User, Roles: link.Roles, Reason: link.Reason, Created: link.Created,
-			Expires: link.Expires, State: state, ResolveReason: link.Resolve, Reviews: link.Reviews}
+			Expires: link.Expires, State: state, ResolveReason: reason, Reviews: link.Reviews}
 	}
 	if req.State != access.Approved && req.State != access.Denied && req.State != access.Promoted {
 		req.State, req.ResolveReason = access.Expired, ""
