@@ -110,7 +110,7 @@ func (p *pass) find(ctx context.Context, linked *access.LinkedIncident) (bool, e
 			return false, err
 		}
 		for _, incident := range incidents {
-			if !incident.Open() && p.hasLeft(incident.ID) {
+			if !incident.Open() && p.hasLeft(incident.ID) || p.standsElsewhere(linked, incident.ID) {
 				continue
 			}
 			owned, why, err := p.owned(ctx, incident, linked.Service)
@@ -132,6 +132,16 @@ func (p *pass) find(ctx context.Context, linked *access.LinkedIncident) (bool, e
 // hasLeft reports whether the request, which came back, has left an incident behind; by now it may be on another service.
 func (p *pass) hasLeft(id access.IncidentID) bool {
 	return slices.ContainsFunc(p.work.Link.Incidents, func(i access.LinkedIncident) bool { return slices.Contains(i.Left, id) })
+}
+
+// standsElsewhere reports whether an incident is known as another service's, from which it was moved here.
+func (p *pass) standsElsewhere(linked *access.LinkedIncident, id access.IncidentID) bool {
+	for i := range p.work.Link.Incidents {
+		if other := &p.work.Link.Incidents[i]; other != linked && other.ID == id {
+			return true
+		}
+	}
+	return false
 }
 
 // note writes one note, unless it is there already. Notes of a merged incident go to the survivor.
