@@ -101,7 +101,7 @@ func (p *pass) index(linked *access.LinkedIncident) int {
 }
 
 // find looks for an incident of ours that was opened but never recorded, over all statuses and dates: one
-// that a person resolved meanwhile is not opened a second time.
+// that a person resolved meanwhile is not opened a second time. In the place of one that is linked only a later one can be.
 func (p *pass) find(ctx context.Context, linked *access.LinkedIncident) (bool, error) {
 	for _, key := range []string{access.IncidentKey(p.id), access.FallbackIncidentKey(p.id)} {
 		incidents, err := p.Incidents.IncidentsByKey(ctx, key, linked.Service)
@@ -110,7 +110,8 @@ func (p *pass) find(ctx context.Context, linked *access.LinkedIncident) (bool, e
 			return false, err
 		}
 		for _, incident := range incidents {
-			if !incident.Open() && p.hasLeft(incident.ID) || p.standsElsewhere(linked, incident.ID) {
+			earlier := linked.ID != "" && (incident.ID == linked.ID || incident.Created.Before(p.seen[linked.ID].Created))
+			if earlier || !incident.Open() && p.hasLeft(incident.ID) || p.standsElsewhere(linked, incident.ID) {
 				continue
 			}
 			owned, why, err := p.owned(ctx, incident, linked.Service)
