@@ -119,6 +119,30 @@ func TestARequestThatComesBackDoesNotTakeWhatWasMovedForItsIncident(t *testing.T
 	})
 }
 
+func TestARequestThatComesBackBeforeItsEndIsOnRecordGetsAnIncident(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		r := w.replica("a")
+		w.settle(r, nil)
+		kept := w.requests[request]
+		w.expire()
+		swaps := 0
+		w.fail = func(call string, _ int) fault {
+			if call != "swap" {
+				return works
+			}
+			swaps++
+			return map[int]fault{2: refusing}[swaps] // the claim is taken, and not recorded over
+		}
+		_, _, _ = w.look(r, access.CauseGone)
+		w.requests[request] = kept
+		delete(w.gone, request)
+		w.settle(r, nil)
+		if len(w.incidents) != 2 || !w.incidents[1].Open() {
+			t.Errorf("want an open incident after the ended one:\n%s", w.end())
+		}
+	})
+}
+
 func TestARequestThatComesBackUnderAnotherRuleGetsAnIncident(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.replica("a")
