@@ -237,6 +237,9 @@ func (s *safety) settled(living []*life) {
 		if known := slices.ContainsFunc(living, func(l *life) bool { return l.store.links[id].Request == id }); !there && !known && s.emptied {
 			continue // with the store went the only knowledge of it
 		}
+		if s.ruled && s.emptied {
+			continue // or the only knowledge that a rule had once named a service
+		}
 		for _, i := range s.w.incidents {
 			if _, moved := s.moved[i.ID]; i.Open() && !moved && s.opened(i, id, i.Service) {
 				s.fault("%s is decided or gone, and its incident %s is still open", id, i.ID)
