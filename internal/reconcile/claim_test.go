@@ -190,3 +190,24 @@ func TestADecisionIsToldOnceAlsoWhenWhoToldItDiesAndTheRequestIsGoneByThen(t *te
 		}
 	}
 }
+
+func TestAnIncidentThatCouldNotBeRecordedIsEndedAlsoWhenItsServiceHasAnotherNameByThen(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		r := w.replica("a")
+		swaps := 0
+		w.fail = func(call string, _ int) fault {
+			if call != "swap" {
+				return works
+			}
+			swaps++
+			return map[int]fault{2: refusing}[swaps] // the claim is taken, and not recorded over
+		}
+		_, _, _ = w.look(r, access.CauseCreated)
+		w.services[0].Name = "old payments"
+		w.bob(access.Approved, "fine")
+		w.settle(r, nil)
+		if len(w.incidents) != 1 || w.incidents[0].Open() || len(w.notes["Q1"]) != 2 {
+			t.Errorf("want the incident told and ended:\n%s", w.end())
+		}
+	})
+}
