@@ -43,7 +43,7 @@ func (w *world) endOfIncidents() string {
 	var b strings.Builder
 	incidents := slices.Clone(w.incidents)
 	slices.SortStableFunc(incidents, func(a, b access.Incident) int {
-		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Key, b.Key))
+		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Key, b.Key), cmp.Compare(w.opened[a.ID].Service, w.opened[b.ID].Service))
 	})
 	for _, i := range incidents {
 		fmt.Fprintf(&b, "incident on %s, key %s, %s\n", i.Service, strings.Replace(i.Key, string(request), "ID", 1), i.Status)
