@@ -13,6 +13,9 @@ import (
 
 // open makes sure that the request has its incident on one service.
 func (p *pass) open(ctx context.Context, linked *access.LinkedIncident) error {
+	if p.recallIncident(linked) {
+		return p.readIncident(ctx, linked)
+	}
 	if linked.Service == "" {
 		service, err := p.service(ctx, linked.Ref)
 		if err != nil {
@@ -40,6 +43,18 @@ func (p *pass) open(ctx context.Context, linked *access.LinkedIncident) error {
 		incident, err = p.createBeside(ctx, linked)
 	}
 	return p.created(linked, incident, err)
+}
+
+// recallIncident takes over an incident that this replica has opened or found, but could not record: by now the name of
+// its service may mean nothing any more.
+func (p *pass) recallIncident(linked *access.LinkedIncident) bool {
+	at := slices.IndexFunc(p.kept, func(k access.LinkedIncident) bool {
+		return k.Ref == linked.Ref && k.ID != "" && k.Verified && !slices.Contains(linked.Left, k.ID)
+	})
+	if at >= 0 {
+		*linked = p.kept[at]
+	}
+	return at >= 0
 }
 
 // created records a new incident, or why there is none.

@@ -175,13 +175,6 @@ func (p *pass) readLedger(ctx context.Context) error {
 		if at >= 0 {
 			incident.Verified, incident.Status = mine[at].Verified, mine[at].Status
 			incident.AcknowledgedBy, incident.MergedInto = mine[at].AcknowledgedBy, mine[at].MergedInto
-			continue
-		}
-		unrecorded := slices.IndexFunc(mine, func(m access.LinkedIncident) bool {
-			return incident.ID == "" && m.Ref == incident.Ref && m.ID != "" && m.Verified && !slices.Contains(incident.Left, m.ID)
-		})
-		if unrecorded >= 0 {
-			*incident = mine[unrecorded]
 		}
 	}
 	p.work.Claimed = l.claim.effect == effectOpen
