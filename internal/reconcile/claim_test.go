@@ -163,3 +163,51 @@ func TestARequestThatIsGoneBeforeItIsClaimedOpensNoIncident(t *testing.T) {
 		}
 	})
 }
+
+func TestADecisionIsToldOnceAlsoWhenWhoToldItDiesAndTheRequestIsGoneByThen(t *testing.T) {
+	for _, call := range []string{"note", "resolve"} {
+		for _, heir := range []string{"a", "b"} {
+			inWorld(t, func(t *testing.T, w *world) {
+				r := w.replica("a")
+				w.settle(r, nil)
+				w.bob(access.Approved, "fine")
+				w.fail = func(name string, _ int) fault {
+					if name == call && (name != "note" || len(w.notes["Q1"]) == 1) {
+						return orphaned
+					}
+					return works
+				}
+				_, _, _ = w.look(r, access.CauseChanged)
+				w.fail = nil
+				w.expire()
+				time.Sleep(claimFor)
+				w.settle(w.replica(heir), nil)
+				wantIn(t, w.end(), "note Access request has been approved / Reason: fine\n")
+				if n := len(w.notes["Q1"]); n > 2 || w.incidents[0].Open() {
+					t.Errorf("killed after its %s, heir %s: want bob's review and the decision told, and the incident ended:\n%s", call, heir, w.end())
+				}
+			})
+		}
+	}
+}
+
+func TestAnIncidentThatCouldNotBeRecordedIsEndedAlsoWhenItsServiceHasAnotherNameByThen(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		r := w.replica("a")
+		swaps := 0
+		w.fail = func(call string, _ int) fault {
+			if call != "swap" {
+				return works
+			}
+			swaps++
+			return map[int]fault{2: refusing}[swaps] // the claim is taken, and not recorded over
+		}
+		_, _, _ = w.look(r, access.CauseCreated)
+		w.services[0].Name = "old payments"
+		w.bob(access.Approved, "fine")
+		w.settle(r, nil)
+		if len(w.incidents) != 1 || w.incidents[0].Open() || len(w.notes["Q1"]) != 2 {
+			t.Errorf("want the incident told and ended:\n%s", w.end())
+		}
+	})
+}

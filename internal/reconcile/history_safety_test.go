@@ -21,12 +21,13 @@ type safety struct {
 	read      map[caller]time.Time                     // when Teleport last showed a process a request
 	touched   map[access.IncidentID]bool               // by people
 	survivors map[access.IncidentID][]access.RequestID // others' incidents, into which some of the requests were merged
-	moved     map[access.IncidentID]time.Time          // to another service
+	moved     map[access.IncidentID]time.Time          // to another service, or back
 	reopened  map[access.IncidentID]int                // by pdhook
 	lastWrite time.Time
 	lags      map[access.RequestID]int // how often Teleport did not show a request that it has
 	emptied   bool                     // a store was lost
 	killed    bool                     // a process was
+	renamed   bool                     // a service was
 	ruled     bool                     // a rule named services
 }
 
@@ -123,6 +124,9 @@ func (s *safety) checkNotes(id access.RequestID, incident access.IncidentID) {
 	}
 	for _, n := range notes[:len(notes)-1] {
 		for _, once := range []string{"Access request has been", "This incident "} {
+			if _, there := s.w.requests[id]; !there && s.killed && n.Content != last {
+				continue // the one who told the decision died with the knowledge of it, and Teleport has forgotten it
+			}
 			if n.Content == last || strings.HasPrefix(n.Content, once) && strings.HasPrefix(last, once) {
 				s.fault("%s's incident %s was told twice: %q", id, incident, inOneLine(last))
 			}
@@ -149,7 +153,9 @@ func (s *safety) checkOwn(id access.RequestID, what string, incident access.Inci
 // checkStatus: pdhook resolves and reopens its own incidents where it opened them, and only when it may.
 func (s *safety) checkStatus(id access.RequestID, verb string, incident access.IncidentID) {
 	s.checkOwn(id, map[string]string{"resolve": "resolved", "reopen": "reopened"}[verb], incident)
-	if at, is := s.moved[incident]; is && time.Since(at) > patience && !s.mayBeFound(id) {
+	i, _ := pagerduty{s.w}.find(incident)
+	at, moved := s.moved[incident]
+	if moved && !s.opened(*i, id, i.Service) && time.Since(at) > patience && !s.mayBeFound(id) {
 		s.fault("%s: %s of %s, which was moved to another service", id, verb, incident)
 	}
 	pending := s.w.requests[id].State == access.Pending
@@ -236,6 +242,9 @@ func (s *safety) settled(living []*life) {
 		}
 		if known := slices.ContainsFunc(living, func(l *life) bool { return l.store.links[id].Request == id }); !there && !known && s.emptied {
 			continue // with the store went the only knowledge of it
+		}
+		if s.emptied && s.ruled || s.killed && s.renamed {
+			continue // or that a rule had once named a service; or which service a name meant when its incident was opened
 		}
 		for _, i := range s.w.incidents {
 			if _, moved := s.moved[i.ID]; i.Open() && !moved && s.opened(i, id, i.Service) {

@@ -13,6 +13,9 @@ import (
 
 // open makes sure that the request has its incident on one service.
 func (p *pass) open(ctx context.Context, linked *access.LinkedIncident) error {
+	if p.recallIncident(linked) {
+		return p.readIncident(ctx, linked)
+	}
 	if linked.Service == "" {
 		service, err := p.service(ctx, linked.Ref)
 		if err != nil {
@@ -40,6 +43,18 @@ func (p *pass) open(ctx context.Context, linked *access.LinkedIncident) error {
 		incident, err = p.createBeside(ctx, linked)
 	}
 	return p.created(linked, incident, err)
+}
+
+// recallIncident takes over an incident that this replica has opened or found, but could not record: by now the name of
+// its service may mean nothing any more.
+func (p *pass) recallIncident(linked *access.LinkedIncident) bool {
+	at := slices.IndexFunc(p.kept, func(k access.LinkedIncident) bool {
+		return k.Ref == linked.Ref && k.ID != "" && k.Verified && !slices.Contains(linked.Left, k.ID)
+	})
+	if at >= 0 {
+		*linked = p.kept[at]
+	}
+	return at >= 0
 }
 
 // created records a new incident, or why there is none.
@@ -101,7 +116,7 @@ func (p *pass) index(linked *access.LinkedIncident) int {
 }
 
 // find looks for an incident of ours that was opened but never recorded, over all statuses and dates: one
-// that a person resolved meanwhile is not opened a second time.
+// that a person resolved meanwhile is not opened a second time. In the place of one that is linked only a later one can be.
 func (p *pass) find(ctx context.Context, linked *access.LinkedIncident) (bool, error) {
 	for _, key := range []string{access.IncidentKey(p.id), access.FallbackIncidentKey(p.id)} {
 		incidents, err := p.Incidents.IncidentsByKey(ctx, key, linked.Service)
@@ -110,7 +125,8 @@ func (p *pass) find(ctx context.Context, linked *access.LinkedIncident) (bool, e
 			return false, err
 		}
 		for _, incident := range incidents {
-			if !incident.Open() && slices.Contains(linked.Left, incident.ID) {
+			earlier := linked.ID != "" && (incident.ID == linked.ID || incident.Created.Before(p.seen[linked.ID].Created))
+			if earlier || !incident.Open() && p.hasLeft(incident.ID) || p.standsElsewhere(linked, incident.ID) {
 				continue
 			}
 			owned, why, err := p.owned(ctx, incident, linked.Service)
@@ -127,6 +143,21 @@ func (p *pass) find(ctx context.Context, linked *access.LinkedIncident) (bool, e
 		}
 	}
 	return false, nil
+}
+
+// hasLeft reports whether the request, which came back, has left an incident behind; by now it may be on another service.
+func (p *pass) hasLeft(id access.IncidentID) bool {
+	return slices.ContainsFunc(p.work.Link.Incidents, func(i access.LinkedIncident) bool { return slices.Contains(i.Left, id) })
+}
+
+// standsElsewhere reports whether an incident is known as another service's, from which it was moved here.
+func (p *pass) standsElsewhere(linked *access.LinkedIncident, id access.IncidentID) bool {
+	for i := range p.work.Link.Incidents {
+		if other := &p.work.Link.Incidents[i]; other != linked && other.ID == id {
+			return true
+		}
+	}
+	return false
 }
 
 // note writes one note, unless it is there already. Notes of a merged incident go to the survivor.

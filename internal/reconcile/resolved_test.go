@@ -292,3 +292,24 @@ func TestAnotherIncidentIsOpenedWhileADenialFails(t *testing.T) {
 		wantIn(t, w.opened["Q2"].Details, "Not approved automatically: alice@example.com is not on call for payments: nobody is.")
 	})
 }
+
+func TestAReplacementBesideAStrangersIncidentIsFoundAgain(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		retrigger(w)
+		w.noReopen = true
+		r := w.replica("a")
+		w.settle(r, nil)
+		time.Sleep(time.Minute)
+		w.resolvedBySomebody("Q1")
+		w.incident(access.IncidentKey(request), "SPAY", stranger)
+		w.fail = func(call string, _ int) fault { return map[string]fault{"create": severed}[call] }
+		_, _, _ = w.look(r, "webhook incident.resolved")
+		w.fail = nil
+		w.settle(r, nil)
+		w.bob(access.Denied, "no")
+		w.settle(r, nil)
+		if n := len(w.incidents); n != 3 || w.incidents[2].Open() || len(w.notes["Q3"]) != 3 {
+			t.Errorf("want one replacement, told and ended:\n%s", w.end())
+		}
+	})
+}
