@@ -125,15 +125,9 @@ func TestARequestThatComesBackBeforeItsEndIsOnRecordGetsAnIncident(t *testing.T)
 		w.settle(r, nil)
 		kept := w.requests[request]
 		w.expire()
-		swaps := 0
-		w.fail = func(call string, _ int) fault {
-			if call != "swap" {
-				return works
-			}
-			swaps++
-			return map[int]fault{2: refusing}[swaps] // the claim is taken, and not recorded over
-		}
+		w.fail = w.nothingIsRecorded()
 		_, _, _ = w.look(r, access.CauseGone)
+		w.fail = nil
 		w.requests[request] = kept
 		delete(w.gone, request)
 		w.settle(r, nil)
@@ -200,6 +194,25 @@ func TestARequestThatComesBackBesideAStrangersIncidentGetsItsOwn(t *testing.T) {
 		}
 		if open != 1 {
 			t.Errorf("%d open incidents of ours, want one\n%s", open, w.end())
+		}
+	})
+}
+
+func TestARequestThatComesBackGetsAnIncidentAlsoWhenNothingOfTheEndedOneIsOnRecord(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		r := w.replica("a")
+		w.fail = w.nothingIsRecorded()
+		_, _, _ = w.look(r, access.CauseCreated)
+		kept := w.requests[request]
+		w.expire()
+		w.fail = w.nothingIsRecorded()
+		_, _, _ = w.look(r, access.CauseGone)
+		w.fail = nil
+		w.requests[request] = kept
+		delete(w.gone, request)
+		w.settle(r, nil)
+		if len(w.incidents) != 2 || w.incidents[0].Open() || !w.incidents[1].Open() {
+			t.Errorf("want an open incident after the ended one:\n%s", w.end())
 		}
 	})
 }

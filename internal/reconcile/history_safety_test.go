@@ -124,9 +124,6 @@ func (s *safety) checkNotes(id access.RequestID, incident access.IncidentID) {
 	}
 	for _, n := range notes[:len(notes)-1] {
 		for _, once := range []string{"Access request has been", "This incident "} {
-			if _, there := s.w.requests[id]; !there && s.killed && n.Content != last {
-				continue // the one who told the decision died with the knowledge of it, and Teleport has forgotten it
-			}
 			if n.Content == last || strings.HasPrefix(n.Content, once) && strings.HasPrefix(last, once) {
 				s.fault("%s's incident %s was told twice: %q", id, incident, inOneLine(last))
 			}
@@ -243,15 +240,22 @@ func (s *safety) settled(living []*life) {
 		if known := slices.ContainsFunc(living, func(l *life) bool { return l.store.links[id].Request == id }); !there && !known && s.emptied {
 			continue // with the store went the only knowledge of it
 		}
-		if s.emptied && s.ruled || s.killed && s.renamed {
-			continue // or that a rule had once named a service; or which service a name meant when its incident was opened
-		}
 		for _, i := range s.w.incidents {
-			if _, moved := s.moved[i.ID]; i.Open() && !moved && s.opened(i, id, i.Service) {
+			if _, moved := s.moved[i.ID]; i.Open() && !moved && s.opened(i, id, i.Service) && !s.unfindable(id, i.ID, living) {
 				s.fault("%s is decided or gone, and its incident %s is still open", id, i.ID)
 			}
 		}
 	}
+}
+
+// unfindable reports whether an incident is on nobody's record, and the name under which its service is may have meant
+// another one when it was opened: by whoever died before it was recorded.
+func (s *safety) unfindable(id access.RequestID, incident access.IncidentID, living []*life) bool {
+	recorded := strings.Contains(s.w.data[id][keyRecord], fmt.Sprintf("%q", incident)) ||
+		slices.ContainsFunc(living, func(l *life) bool {
+			return slices.ContainsFunc(l.store.links[id].Incidents, func(i access.LinkedIncident) bool { return i.ID == incident })
+		})
+	return s.killed && s.renamed && !recorded
 }
 
 // checkPending: what is pending has its incidents, and is reviewed where its requester qualifies.

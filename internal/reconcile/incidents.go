@@ -13,7 +13,8 @@ import (
 
 // open makes sure that the request has its incident on one service.
 func (p *pass) open(ctx context.Context, linked *access.LinkedIncident) error {
-	if p.recallIncident(linked) {
+	if kept, is := p.unrecorded(*linked); is {
+		*linked = kept
 		return p.readIncident(ctx, linked)
 	}
 	if linked.Service == "" {
@@ -45,16 +46,16 @@ func (p *pass) open(ctx context.Context, linked *access.LinkedIncident) error {
 	return p.created(linked, incident, err)
 }
 
-// recallIncident takes over an incident that this replica has opened or found, but could not record: by now the name of
-// its service may mean nothing any more.
-func (p *pass) recallIncident(linked *access.LinkedIncident) bool {
+// unrecorded gives the incident that this replica has opened or found for a service, but could not record: by now the
+// name of the service may mean nothing any more. One that another replica has found elsewhere meanwhile stands there.
+func (p *pass) unrecorded(linked access.LinkedIncident) (access.LinkedIncident, bool) {
 	at := slices.IndexFunc(p.kept, func(k access.LinkedIncident) bool {
-		return k.Ref == linked.Ref && k.ID != "" && k.Verified && !slices.Contains(linked.Left, k.ID)
+		return linked.ID == "" && k.Ref == linked.Ref && k.ID != "" && k.Verified && !p.stands(k.ID) && !p.hasLeft(k.ID)
 	})
-	if at >= 0 {
-		*linked = p.kept[at]
+	if at < 0 {
+		return access.LinkedIncident{}, false
 	}
-	return at >= 0
+	return p.kept[at], true
 }
 
 // created records a new incident, or why there is none.
@@ -125,8 +126,8 @@ func (p *pass) find(ctx context.Context, linked *access.LinkedIncident) (bool, e
 			return false, err
 		}
 		for _, incident := range incidents {
-			earlier := linked.ID != "" && (incident.ID == linked.ID || incident.Created.Before(p.seen[linked.ID].Created))
-			if earlier || !incident.Open() && p.hasLeft(incident.ID) || p.standsElsewhere(linked, incident.ID) {
+			earlier := linked.ID != "" && incident.Created.Before(p.seen[linked.ID].Created)
+			if earlier || p.stands(incident.ID) || !incident.Open() && p.hasLeft(incident.ID) {
 				continue
 			}
 			owned, why, err := p.owned(ctx, incident, linked.Service)
@@ -150,14 +151,9 @@ func (p *pass) hasLeft(id access.IncidentID) bool {
 	return slices.ContainsFunc(p.work.Link.Incidents, func(i access.LinkedIncident) bool { return slices.Contains(i.Left, id) })
 }
 
-// standsElsewhere reports whether an incident is known as another service's, from which it was moved here.
-func (p *pass) standsElsewhere(linked *access.LinkedIncident, id access.IncidentID) bool {
-	for i := range p.work.Link.Incidents {
-		if other := &p.work.Link.Incidents[i]; other != linked && other.ID == id {
-			return true
-		}
-	}
-	return false
+// stands reports whether an incident is linked already, if only for another service, from which it was moved.
+func (p *pass) stands(id access.IncidentID) bool {
+	return slices.ContainsFunc(p.work.Link.Incidents, func(i access.LinkedIncident) bool { return i.ID == id })
 }
 
 // note writes one note, unless it is there already. Notes of a merged incident go to the survivor.

@@ -299,3 +299,26 @@ func TestAnIncidentThatWasMovedToAnotherServiceToNotifyStandsForOneOfThem(t *tes
 		}
 	})
 }
+
+func TestAnIncidentThatAnotherReplicaFoundElsewhereIsNotTakenBack(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.annotate("notify", "payments", "shipping")
+		disabled := &access.Failure{Class: access.Permanent, Err: errors.New("the service is disabled")}
+		w.refuse["SSHIP"] = disabled
+		a := w.replica("a")
+		w.fail = w.nothingIsRecorded()
+		_, _, _ = w.look(a, access.CauseCreated)
+		w.fail = nil
+		w.incidents[0].Service = "SSHIP" // from payments
+		delete(w.refuse, "SSHIP")
+		w.refuse["SPAY"] = disabled
+		time.Sleep(claimFor)
+		w.settle(w.replica("b"), nil)
+		w.settle(a, nil)
+		w.bob(access.Denied, "no")
+		w.settle(a, nil)
+		if len(w.notes["Q1"]) != 2 {
+			t.Errorf("want the review and the decision told once:\n%s", w.end())
+		}
+	})
+}

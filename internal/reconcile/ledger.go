@@ -58,6 +58,13 @@ type decided struct {
 	Reason string       `json:"reason,omitempty"`
 }
 
+func decisionOn(req access.Request) decided {
+	if req.State == access.Pending {
+		return decided{}
+	}
+	return decided{req.State, req.ResolveReason}
+}
+
 // record is the stored form of pdhook's own key.
 type record struct {
 	Version   int                     `json:"v"`
@@ -156,12 +163,8 @@ func encode(req access.Request, incidents []access.LinkedIncident, c claim, upst
 	if reviews > 0 {
 		set[keyReviews] = strconv.Itoa(reviews)
 	}
-	end := decided{}
-	if req.State != access.Pending {
-		end = decided{req.State, req.ResolveReason}
-	}
 	// Marshalling plain structs of strings and numbers cannot fail.
-	text, _ := json.Marshal(record{Version: recordVersion, Incidents: shared, Upstream: upstream, Reopening: c.reopening, Decided: end})
+	text, _ := json.Marshal(record{Version: recordVersion, Incidents: shared, Upstream: upstream, Reopening: c.reopening, Decided: decisionOn(req)})
 	set[keyRecord] = string(text)
 	return set
 }

@@ -29,7 +29,8 @@ func (p *pass) observe(ctx context.Context) (concerned bool, err error) {
 		return false, nil
 	}
 	p.route()
-	if !p.linked && !p.rules.Concerned(req) && len(p.routes) == 0 {
+	named := p.linked || p.rules.Concerned(req) || len(p.routes) > 0
+	if !named && p.Routes == nil {
 		return false, nil
 	}
 	if err := p.readLedger(ctx); err != nil {
@@ -38,6 +39,9 @@ func (p *pass) observe(ctx context.Context) (concerned bool, err error) {
 		}
 		p.ledgerErr = err // the evaluation goes on: approval needs no plugin data
 		p.errs = append(p.errs, err)
+	}
+	if !named && len(p.ledger.incidents) == 0 {
+		return false, nil // nor did a rule name it that is gone by now, together with the store
 	}
 	p.work.Claimed = p.work.Claimed || p.due()
 	if p.work.Request.State != access.Pending && !p.begun() && !p.work.Claimed {
@@ -61,9 +65,12 @@ func (p *pass) comeBack() {
 		if !p.endedAsExpired(incident) {
 			continue
 		}
-		left := incident.Left
-		if incident.ID != "" {
-			left = append(slices.Clone(left), incident.ID)
+		ended, left := incident.ID, incident.Left
+		if kept, is := p.unrecorded(incident); is && begunToEnd(kept) {
+			ended = kept.ID
+		}
+		if ended != "" {
+			left = append(slices.Clone(left), ended)
 			p.dirty = true // it may not be resolved after all
 		}
 		p.work.Link.Incidents[i] = access.LinkedIncident{Ref: incident.Ref, Service: incident.Service, ServiceName: incident.ServiceName, Left: left}

@@ -120,7 +120,7 @@ func TestARequestThatIsDecidedBeforeItsIncidentIsReopenedLeavesItResolved(t *tes
 		w.writes = nil
 		w.hooks["swap"] = func() { w.bob(access.Denied, "no") }
 		w.once(r, access.CauseChanged)
-		w.wantWrites("claim reopen", "note Q1", "note Q1", "record")
+		w.wantWrites("claim reopen", "claim reopen", "note Q1", "note Q1", "record")
 	})
 }
 
@@ -310,6 +310,23 @@ func TestAReplacementBesideAStrangersIncidentIsFoundAgain(t *testing.T) {
 		w.settle(r, nil)
 		if n := len(w.incidents); n != 3 || w.incidents[2].Open() || len(w.notes["Q3"]) != 3 {
 			t.Errorf("want one replacement, told and ended:\n%s", w.end())
+		}
+	})
+}
+
+func TestWhatIsOlderThanTheResolvedIncidentDoesNotReplaceIt(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		retrigger(w)
+		w.noReopen = true
+		older := w.incident(access.IncidentKey(request), "SPAY", bot) // opened by whoever lost its store and record
+		w.resolvedBySomebody(older.ID)
+		time.Sleep(time.Second)
+		r := w.replica("a")
+		w.settle(r, nil)
+		w.resolvedBySomebody("Q2")
+		w.settle(r, nil)
+		if len(w.incidents) != 3 || !w.incidents[2].Open() {
+			t.Errorf("want another incident, which is open:\n%s", w.end())
 		}
 	})
 }
