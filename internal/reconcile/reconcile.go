@@ -137,8 +137,8 @@ type pass struct {
 	facts   policy.Facts
 	work    policy.Work
 	ledger  ledger
-	linked  bool                // the store knows the request
-	known   []access.IncidentID // that the store knows of the request
+	linked  bool                    // the store knows the request
+	kept    []access.LinkedIncident // as the store knows them
 	bot     access.UserID
 	seen    map[access.IncidentID]access.Incident // read in this pass
 	errs    []error
