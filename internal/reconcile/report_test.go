@@ -145,7 +145,7 @@ func TestEachEffectIsCountedByHowItWent(t *testing.T) {
 			r, o := w.observed()
 			w.settle(r, nil)
 			o.wants("an approval with its incident", &o.effects,
-				"plugin data ok", "review ok", "incident ok", "note ok", "note ok", "resolve ok", "plugin data ok")
+				"plugin data ok", "review ok", "incident ok", "plugin data ok", "note ok", "note ok", "resolve ok", "plugin data ok")
 			w.once(r, access.CauseTimer)
 			o.wants("nothing left to do", &o.effects)
 		})
