@@ -10,7 +10,7 @@ import (
 
 func no(id access.RequestID, sentence string, at time.Time) access.Decision {
 	return access.Decision{
-		Request: id, Verdict: access.No, Cause: "poll", Time: at, Sentence: sentence,
+		Request: id, Verdict: access.No, Cause: "poll", Time: at, Sentence: sentence, Next: at.Add(time.Hour),
 		Checks: []access.Check{{
 			Name: "on call", Status: access.Failed, ReadAt: at, Sentence: sentence,
 			Children: []access.Check{{Name: "user", Status: access.Passed, ReadAt: at}},
