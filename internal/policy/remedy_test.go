@@ -11,7 +11,9 @@ import (
 )
 
 func TestEveryCheckThatFailsSaysWhatWouldMakeItPass(t *testing.T) {
-	ambiguous := func(kind string) error { return &access.AmbiguousError{Kind: kind, Name: "x", IDs: []string{"P1", "P2"}} }
+	ambiguous := func(kind string) error {
+		return &access.AmbiguousError{Kind: kind, Name: "x", IDs: []string{"P1", "P2"}}
+	}
 	permanent := &access.Failure{Class: access.Permanent, Err: errDown}
 	const asksAgain, mends = "PagerDuty tells; pdhook asks again by itself", "an admin mends what the sentence says; pdhook asks again by itself"
 	for _, tt := range []struct {

@@ -14,9 +14,9 @@ import (
 // many events in further ones. An event that no other request waits for is finished by it: its body is
 // dropped, and ID, type, times and outcome stay.
 //
-// Nothing is written when all is as it is stored already. Link.Updated and Decision.Time do not count as
-// a difference, nor do Decision.Next and the times at which the facts of anything but an approval were read: a
-// quiet system does not write. It returns ErrFull, and stores nothing, at the reserve.
+// Nothing is written when all is as it is stored already. Link.Updated, Decision.Time and Decision.Next do not
+// count as a difference, nor do the times at which the facts of anything but an approval were read: a quiet
+// system does not write. It returns ErrFull, and stores nothing, at the reserve.
 func (s *Store) Record(ctx context.Context, o access.Outcome) error {
 	request, err := requestOf(o)
 	if err != nil {

@@ -148,24 +148,6 @@ func TestApprovalIsRecordedWithTheTimeOfItsEvidence(t *testing.T) {
 	}
 }
 
-func TestDecisionsComeNewestFirstAndOnceForEachRequest(t *testing.T) {
-	r := newRig(t)
-	for i, id := range []access.RequestID{"r1", "r2", "r1", "r3"} {
-		d := no(id, string(rune('a'+i)), noon.Add(time.Duration(i)*time.Second))
-		r.record(access.Outcome{Decision: &d})
-	}
-	r.reopen()
-	for limit, want := range map[int]string{0: "", 2: "dc", 9: "dcb"} {
-		got := ""
-		for _, d := range must[[]access.Decision](t)(r.Decisions(t.Context(), limit)) {
-			got += d.Sentence
-		}
-		if got != want {
-			t.Errorf("limit %d: got decisions %q, want %q", limit, got, want)
-		}
-	}
-}
-
 func TestOutcomeIsAboutOneRequest(t *testing.T) {
 	r := newRig(t)
 	one, two := pending("r1"), no("r2", "", noon)
