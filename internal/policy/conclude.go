@@ -60,5 +60,5 @@ func whoDecides(req access.Request) string {
 	if names := access.OneLine(strings.Join(req.SuggestedReviewers, ", "), fieldLimit); names != "" {
 		suggested = " (suggested: " + names + ")"
 	}
-	return fmt.Sprintf("Whoever may review it in Teleport can decide it%s: tsh request review --approve %s (or --deny)", suggested, req.ID)
+	return fmt.Sprintf("Whoever may review it in Teleport can decide it%s, also by: tsh request review --approve %s", suggested, req.ID)
 }

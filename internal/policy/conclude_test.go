@@ -8,7 +8,7 @@ import (
 )
 
 func TestADecisionTellsWhatBecameOfItAndWhoDecidesMeanwhile(t *testing.T) {
-	const people = "Whoever may review it in Teleport can decide it: tsh request review --approve R (or --deny)"
+	const people = "Whoever may review it in Teleport can decide it, also by: tsh request review --approve R"
 	for _, tt := range []struct {
 		name    string
 		given   func(s *situation, w *Work)
@@ -22,7 +22,7 @@ func TestADecisionTellsWhatBecameOfItAndWhoDecidesMeanwhile(t *testing.T) {
 		{name: "not approved, with suggested reviewers", given: func(s *situation, _ *Work) {
 			s.onCall()
 			s.Request.SuggestedReviewers = []string{"bob", "team\nleads\u202e"}
-		}, instead: "Whoever may review it in Teleport can decide it (suggested: bob, team leads): tsh request review --approve R (or --deny)"},
+		}, instead: "Whoever may review it in Teleport can decide it (suggested: bob, team leads), also by: tsh request review --approve R"},
 		{name: "could not tell", given: func(s *situation, _ *Work) { s.OnCalls = unknown[access.OnCalls](errDown) }, instead: people},
 		{name: "approved", given: func(_ *situation, w *Work) { w.Request.State, w.Link.Reviewed = access.Approved, true }},
 		{name: "not approved, and decided by now", given: func(s *situation, w *Work) { s.onCall(); w.Request.State = access.Denied }},

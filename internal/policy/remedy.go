@@ -28,7 +28,7 @@ func needsAnswer(err error, annotation string) string {
 	case access.IsPermanent(err):
 		return "an admin mends what the sentence says; pdhook asks again by itself"
 	}
-	return "PagerDuty tells; pdhook asks again by itself"
+	return "PagerDuty answers; pdhook asks again by itself"
 }
 
 func needsCheck(name string) string { return fmt.Sprintf("the check %q passes first", name) }

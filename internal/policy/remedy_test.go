@@ -15,7 +15,7 @@ func TestEveryCheckThatFailsSaysWhatWouldMakeItPass(t *testing.T) {
 		return &access.AmbiguousError{Kind: kind, Name: "x", IDs: []string{"P1", "P2"}}
 	}
 	permanent := &access.Failure{Class: access.Permanent, Err: errDown}
-	const asksAgain, mends = "PagerDuty tells; pdhook asks again by itself", "an admin mends what the sentence says; pdhook asks again by itself"
+	const asksAgain, mends = "PagerDuty answers; pdhook asks again by itself", "an admin mends what the sentence says; pdhook asks again by itself"
 	for _, tt := range []struct {
 		name  string
 		given func(s *situation)
