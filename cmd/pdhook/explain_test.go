@@ -183,6 +183,24 @@ func TestColourIsForTerminalsOnly(t *testing.T) {
 	if paintFor(null, func(string) string { return "" }) {
 		t.Error("a device that is no terminal is taken for one")
 	}
+	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer terminal.Close()
+	for _, tt := range []struct {
+		env  map[string]string
+		want paint
+	}{
+		{nil, true},
+		{map[string]string{"TERM": "xterm"}, true},
+		{map[string]string{"TERM": "dumb"}, false},
+		{map[string]string{"NO_COLOR": "1"}, false},
+	} {
+		if got := paintFor(terminal, func(name string) string { return tt.env[name] }); got != tt.want {
+			t.Errorf("with %v a terminal is coloured: %v, want %v", tt.env, got, tt.want)
+		}
+	}
 }
 
 func TestATableIsCutToTheTerminal(t *testing.T) {
