@@ -94,7 +94,7 @@ func find(ctx context.Context, client *admin.Client, given string) (admin.Reques
 			return admin.Request{}, fmt.Errorf("%d requests begin with %s: give more of the ID, %s", len(found), plain(id), examples(found))
 		}
 	}
-	return admin.Request{}, fmt.Errorf(`pdhook knows no request %s: "pdhook requests --all" lists those that it knows`, plain(given))
+	return admin.Request{}, fmt.Errorf(`pdhook knows no request %s: "pdhook requests --all" lists those that it knows, and one whose role names nothing in PagerDuty by an annotation is none of them`, plain(given))
 }
 
 func beginning(list []admin.Request, id string) []admin.Request {

@@ -82,7 +82,7 @@ func TestExplainFindsARequestByWhatPeopleHaveAtHand(t *testing.T) {
 		{"https://teleport.example.com/web/requests/" + second, "lee", 0},
 		{"teleport-access-request/" + second, "lee", 0},
 		{"0195523d-6d", "2 requests begin with 0195523d-6d: give more of the ID, such as " + first + " (kim) or " + second + " (lee)", 1},
-		{"01f0000", `pdhook knows no request 01f0000: "pdhook requests --all" lists those that it knows`, 1},
+		{"01f0000", `pdhook knows no request 01f0000: "pdhook requests --all" lists those that it knows, and one whose role names nothing`, 1},
 		{"99999999", "pdhook knows no request 99999999", 1},
 		{"", "pdhook knows no request", 1},
 		{"\x1b[31m/", "pdhook knows no request [31m/:", 1},
