@@ -31,7 +31,11 @@ func Load(path string, environ []string) (*Config, error) {
 
 // AdminListen gives admin.listen of a configuration that may have mistakes elsewhere: what Load would
 // give, or the default where that cannot be told.
-func AdminListen(path string, environ []string) string {
+func AdminListen(path string, environ []string) string { return AdminOf(path, environ).Listen }
+
+// AdminOf gives the section [admin] of a configuration that may have mistakes, as AdminListen does: what Load would
+// give, or the defaults.
+func AdminOf(path string, environ []string) Admin {
 	d := newDraft(path)
 	d.readFile()
 	d.readEnvironment(environ)
@@ -39,7 +43,7 @@ func AdminListen(path string, environ []string) string {
 	if err != nil {
 		cfg = defaults()
 	}
-	return cfg.Admin.Listen
+	return cfg.Admin
 }
 
 // A draft is a configuration while it is read: values of the right type, each with its source, and all

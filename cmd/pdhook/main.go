@@ -37,7 +37,7 @@ and closes the incident with the request.
 		PersistentPreRun: func(*cobra.Command, []string) { understood = true },
 		RunE:             func(*cobra.Command, []string) error { return errNoCommand },
 	}
-	root.AddCommand(startCommand(), configureCommand(), healthCommand(), versionCommand())
+	root.AddCommand(startCommand(), configureCommand(), explainCommand(), requestsCommand(), healthCommand(), versionCommand())
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)

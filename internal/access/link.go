@@ -5,18 +5,19 @@ import "time"
 // Link ties a request to its incidents: what pdhook did for it and what it last saw. What must outlive
 // the disk is also in Teleport's plugin data (spec §7).
 type Link struct {
-	Request  RequestID `json:"request"`
-	Cluster  string    `json:"cluster,omitempty"` // Teleport cluster of the request
-	User     string    `json:"user"`
-	Roles    []string  `json:"roles"`
-	Reason   string    `json:"reason,omitempty"`
-	Created  time.Time `json:"created"`
-	Expires  time.Time `json:"expires"` // the request's own expiry as last seen; passed: the request is gone
-	State    State     `json:"state"`   // as last seen
-	Resolve  string    `json:"resolve_reason,omitempty"`
-	Reviews  []Review  `json:"reviews,omitempty"`  // as last seen: their notes outlive the request
-	Reviewed bool      `json:"reviewed,omitempty"` // pdhook submitted its review
-	Finished time.Time `json:"finished,omitzero"`  // nothing more to do since then
+	Request   RequestID `json:"request"`
+	Cluster   string    `json:"cluster,omitempty"` // Teleport cluster of the request
+	User      string    `json:"user"`
+	Roles     []string  `json:"roles"`
+	Reason    string    `json:"reason,omitempty"`
+	Created   time.Time `json:"created"`
+	Expires   time.Time `json:"expires"` // the request's own expiry as last seen; passed: the request is gone
+	State     State     `json:"state"`   // as last seen
+	Resolve   string    `json:"resolve_reason,omitempty"`
+	Reviews   []Review  `json:"reviews,omitempty"`   // as last seen: their notes outlive the request
+	Suggested []string  `json:"suggested,omitempty"` // suggested reviewers, as last seen
+	Reviewed  bool      `json:"reviewed,omitempty"`  // pdhook submitted its review
+	Finished  time.Time `json:"finished,omitzero"`   // nothing more to do since then
 
 	Incidents []LinkedIncident `json:"incidents,omitempty"`
 	Missing   []string         `json:"missing,omitempty"` // why a service to notify has no incident yet

@@ -41,6 +41,10 @@ type Request struct {
 	Failing       string          `json:"failing,omitempty"`       // why the last look could not be brought to its end; it is tried again
 	NextLook      time.Time       `json:"next_look,omitzero"`      // when it is looked at again if nothing happens before; absent once finished
 	NextLookWhy   string          `json:"next_look_why,omitempty"` // what that look is for, e.g. "shift start", one of access.Cause…
+
+	LastLook           time.Time `json:"last_look,omitzero"`            // when it was looked at last, since the start; Decision.Time stays while nothing changes
+	SuggestedReviewers []string  `json:"suggested_reviewers,omitempty"` // of the request, while it is pending
+	DryRun             bool      `json:"dry_run,omitempty"`             // policy.dry_run: nothing is changed in Teleport or PagerDuty, whatever is decided
 }
 
 // Incident is a PagerDuty incident of a request, as last seen.

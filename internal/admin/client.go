@@ -81,18 +81,39 @@ func (c *Client) Requests(ctx context.Context, all bool) ([]Request, error) {
 	var body struct {
 		Requests []Request `json:"requests"`
 	}
-	_, err := c.do(ctx, http.MethodGet, "/api/v1/requests?all="+strconv.FormatBool(all), &body)
+	_, err := c.do(ctx, http.MethodGet, requestsPath(all), &body)
 	return body.Requests, err
 }
+
+// RequestsJSON gives what the service answers about them, to the letter.
+func (c *Client) RequestsJSON(ctx context.Context, all bool) (json.RawMessage, error) {
+	var text json.RawMessage
+	_, err := c.do(ctx, http.MethodGet, requestsPath(all), &text)
+	return text, err
+}
+
+func requestsPath(all bool) string { return "/api/v1/requests?all=" + strconv.FormatBool(all) }
 
 // Request gives one request; access.ErrNotFound when the service does not know it.
 func (c *Client) Request(ctx context.Context, id access.RequestID) (Request, error) {
 	var r Request
-	status, err := c.do(ctx, http.MethodGet, "/api/v1/requests/"+url.PathEscape(string(id)), &r)
-	if status == http.StatusNotFound {
-		err = fmt.Errorf("request %s: %w", id, access.ErrNotFound)
-	}
+	err := c.request(ctx, id, &r)
 	return r, err
+}
+
+// RequestJSON gives what the service answers about one request, to the letter; access.ErrNotFound as Request.
+func (c *Client) RequestJSON(ctx context.Context, id access.RequestID) (json.RawMessage, error) {
+	var text json.RawMessage
+	err := c.request(ctx, id, &text)
+	return text, err
+}
+
+func (c *Client) request(ctx context.Context, id access.RequestID, to any) error {
+	status, err := c.do(ctx, http.MethodGet, "/api/v1/requests/"+url.PathEscape(string(id)), to)
+	if status == http.StatusNotFound {
+		return fmt.Errorf("request %s: %w", id, access.ErrNotFound)
+	}
+	return err
 }
 
 // Deliveries gives the latest webhook events, newest first.

@@ -158,7 +158,7 @@ func (a *App) assemble(c *config.Config) error {
 		Section: "admin", Addr: c.Admin.Listen, DrainTimeout: drainGrace, Log: a.log,
 		Handler: admin.NewHandler(admin.Config{
 			Listen: c.Admin.Listen, Token: a.secrets.token, Ready: a.handler.Ready, Status: a.status,
-			Board: board{a}, Reload: a.Reload, Metrics: metrics.Handler(),
+			Board: a.board(), Reload: a.Reload, Metrics: metrics.Handler(),
 		}),
 	})
 	return err

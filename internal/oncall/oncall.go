@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/pdhook/pdhook/internal/access"
@@ -36,6 +37,7 @@ type Poller struct {
 
 	posts  map[access.RequestID][]string // where each requester stood at the last poll
 	failed string                        // text of the last failure, "" after a success
+	due    atomic.Pointer[time.Time]     // of the next poll; nil before Run
 }
 
 // New builds a Poller.
@@ -45,7 +47,7 @@ func New(pending Pending, directory Directory, interval func() time.Duration, hi
 
 // Run polls until the context ends.
 func (p *Poller) Run(ctx context.Context) error {
-	timer := time.NewTimer(p.interval())
+	timer := time.NewTimer(p.next(time.Time{}))
 	defer timer.Stop()
 	for {
 		select {
@@ -61,8 +63,25 @@ func (p *Poller) Run(ctx context.Context) error {
 			p.failed = err.Error()
 			p.log.Warn("Polling who is on call is put off", "error", err)
 		}
-		timer.Reset(max(p.interval(), time.Until(notBefore)))
+		timer.Reset(p.next(notBefore))
 	}
+}
+
+// next tells how long to wait for the next poll, which cannot work before notBefore.
+func (p *Poller) next(notBefore time.Time) time.Duration {
+	wait := max(p.interval(), time.Until(notBefore))
+	due := time.Now().Add(wait)
+	p.due.Store(&due)
+	return wait
+}
+
+// Next tells when a poll asks for the request; zero when none does. One that is under way was due a moment ago.
+func (p *Poller) Next(l access.Link) time.Time {
+	due := p.due.Load()
+	if due == nil || !waits(l) {
+		return time.Time{}
+	}
+	return *due
 }
 
 // poll brings back the requests whose requester has come on call, or at another level. Where that could not be told, the answer of

@@ -100,17 +100,22 @@ func checkUser(rules Rules, f Facts) access.Check {
 		c.Status = access.Unknown
 		c.Saw = strings.Join(annotated, ", ")
 		c.Sentence = fmt.Sprintf("annotation %s holds %d e-mail addresses, one is expected", rules.UserEmail, len(annotated))
+		c.Remedy = fmt.Sprintf("an admin makes the annotation %s of the role hold exactly one e-mail address for %s", rules.UserEmail, f.Request.User)
 	case c.Want == "":
 		c.Sentence = fmt.Sprintf("user name %s is no e-mail address, and the role has no annotation %s", f.Request.User, rules.UserEmail)
+		c.Remedy = fmt.Sprintf("an admin adds the annotation %s to the role, with the trait that holds the login e-mail in PagerDuty", rules.UserEmail)
 	case isNotFound(f.User.Err):
 		c.Sentence = fmt.Sprintf("PagerDuty knows no user with the login e-mail %s", c.Want)
+		c.Remedy = needsUser(rules, c.Want, isAnnotated)
 	case !f.User.Known():
 		c.Status = access.Unknown
 		c.Sentence = unread("the PagerDuty user "+c.Want, f.User.Err)
+		c.Remedy = needsAnswer(f.User.Err, rules.UserEmail)
 	case f.User.Value.ID == "" || !access.SameName(f.User.Value.Email, c.Want):
 		c.Status = access.Unknown
 		c.Saw = f.User.Value.Email
 		c.Sentence = fmt.Sprintf("PagerDuty answered with another user than %s", c.Want)
+		c.Remedy = needsAnswer(nil, "")
 	default:
 		c.Status = access.Passed
 		c.Saw = fmt.Sprintf("%s (%s)", f.User.Value.Email, f.User.Value.ID)
@@ -126,6 +131,7 @@ func checkRoles(rules Rules, req access.Request) access.Check {
 	case len(req.Roles) == 0:
 		c.Status = access.Failed
 		c.Sentence = "the request names no role"
+		c.Remedy = "a new request for a role"
 		return c
 	case rules.AutoApproveRoles == nil:
 		c.Sentence = "any role may be approved automatically"
@@ -136,6 +142,7 @@ func checkRoles(rules Rules, req access.Request) access.Check {
 		if !slices.Contains(rules.AutoApproveRoles, role) {
 			c.Status = access.Failed
 			c.Sentence = fmt.Sprintf("role %s is not among the roles that are approved automatically", role)
+			c.Remedy = needsRoles(rules, req)
 			return c
 		}
 	}
@@ -151,17 +158,21 @@ func checkWindow(rules Rules, f Facts) access.Check {
 	case req.State != access.Pending:
 		c.Sentence = fmt.Sprintf("the request is %s already", req.State)
 	case req.AssumeStart.After(f.Now):
+		c.Remedy = "it is decided when the access starts, at " + Time(req.AssumeStart)
 		c.Sentence = fmt.Sprintf("the access starts later, at %s", Time(req.AssumeStart))
 	case rules.MaxRequestAge > 0 && req.Created.IsZero():
-		c.Status, c.Sentence = access.Unknown, "Teleport gives no creation time of the request"
+		c.Status, c.Sentence, c.Remedy = access.Unknown, "Teleport gives no creation time of the request", newRequest
 	case rules.MaxRequestAge > 0 && age > rules.MaxRequestAge:
-		c.Want = "not older than " + rules.MaxRequestAge.String()
-		c.Sentence = fmt.Sprintf("the request is %s old, at most %s is allowed", age.Round(time.Minute), rules.MaxRequestAge)
+		c.Want = "not older than " + span(rules.MaxRequestAge)
+		c.Sentence = fmt.Sprintf("the request was made at %s, an age of at most %s is allowed", Time(req.Created), span(rules.MaxRequestAge))
+		c.Remedy = newRequest
 	case rules.MaxAccess > 0 && req.AccessExpires.IsZero():
 		c.Status, c.Sentence = access.Unknown, "Teleport gives no end of the requested access"
+		c.Remedy = newRequest + " that asks for at most " + span(rules.MaxAccess)
 	case rules.MaxAccess > 0 && req.AccessExpires.Sub(f.Now) > rules.MaxAccess:
-		c.Want = "ends within " + rules.MaxAccess.String()
-		c.Sentence = fmt.Sprintf("the access would last until %s, at most %s from now is allowed", Time(req.AccessExpires), rules.MaxAccess)
+		c.Want = "ends within " + span(rules.MaxAccess)
+		c.Sentence = fmt.Sprintf("the access would last until %s, at most %s from now is allowed", Time(req.AccessExpires), span(rules.MaxAccess))
+		c.Remedy = newRequest + " that asks for at most " + span(rules.MaxAccess)
 	default:
 		c.Status, c.Sentence = access.Passed, "the access starts now and ends soon enough"
 	}
@@ -199,44 +210,16 @@ func checkAccount(rules Rules, f Facts) access.Check {
 		switch {
 		case a == "":
 			c.Status, c.Sentence = access.Unknown, "PagerDuty does not show the account of its answers"
+			c.Remedy = needsAnswer(nil, "")
 			return c
 		case a != rules.Account:
 			c.Status, c.Saw = access.Failed, a
 			c.Sentence = fmt.Sprintf("the API key belongs to account %s, pagerduty.account is %s", a, rules.Account)
+			c.Remedy = fmt.Sprintf("an admin sets pagerduty.api_key to a key of account %s, or corrects pagerduty.account", rules.Account)
 			return c
 		}
 	}
 	c.Saw = rules.Account
 	c.Sentence = "every answer came from account " + rules.Account
 	return c
-}
-
-// next is the earliest announced moment at which a "no" may become a "yes" by itself. It lies after the facts,
-// which is not always after the decision: then the facts are out of date by what they announce themselves.
-func next(rules Rules, f Facts) time.Time {
-	var at time.Time
-	earlier := func(t time.Time) {
-		if at.IsZero() || t.Before(at) {
-			at = t
-		}
-	}
-	if f.Request.AssumeStart.After(f.Now) {
-		earlier(f.Request.AssumeStart)
-	}
-	// Shifts start by PagerDuty's clock; we wait by ours.
-	for _, s := range f.Services {
-		if s.Fact.Known() && f.OnCalls.Known() && !f.OnCalls.Value.Now.IsZero() {
-			if start, found := nextShift(rules, f, s.Fact.Value.Policy); found {
-				earlier(start.Add(f.OnCalls.ReadAt.Sub(f.OnCalls.Value.Now)))
-			}
-		}
-	}
-	for _, s := range f.Schedules {
-		if s.Fact.Known() && !s.Fact.Value.Now.IsZero() {
-			if start, found := comingShift(s.Fact.Value, f.User.Value.ID); found {
-				earlier(start.Add(s.Fact.ReadAt.Sub(s.Fact.Value.Now)))
-			}
-		}
-	}
-	return at
 }

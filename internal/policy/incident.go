@@ -27,20 +27,24 @@ func checkIncident(rules Rules, f Facts, onCall access.Check, duties []duty) (ac
 	switch {
 	case len(duties) == 0:
 		c.Sentence = "open incidents were not looked up: nothing shows that the requester is on call"
+		c.Remedy = needsCheck("on call")
 		return c, nil
 	case len(f.Services) == 0:
 		c.Status = access.Failed
 		c.Sentence = "an incident is required, but the role names only schedules, and only services have incidents"
+		c.Remedy = fmt.Sprintf("an admin adds the annotation %s, with the service whose incidents count, to the role", rules.Services)
 		return c, nil
 	case len(services) == 0 && incomplete:
-		c.Sentence = gap
+		c.Sentence, c.Remedy = gap, needsCheck("on call")
 		return c, nil
 	case len(services) == 0:
 		c.Status = access.Failed
 		c.Sentence = "an incident is required, but PagerDuty knows no service that the role names"
+		c.Remedy = needsName(rules.Services, "service")
 		return c, nil
 	case !f.Incidents.Known():
 		c.Sentence = unread("what is open on "+serviceNames(f, services), f.Incidents.Err)
+		c.Remedy = needsAnswer(f.Incidents.Err, "")
 		return c, nil
 	}
 	basis, refused, unsure := sift(rules, f, services)
@@ -56,12 +60,12 @@ func checkIncident(rules Rules, f Facts, onCall access.Check, duties []duty) (ac
 		c.Saw = strings.Join(idsOf(basis), ", ")
 		c.Sentence = describeIncidents(basis) + asWanted(rules, f)
 	case unsure != "":
-		c.Sentence = unsure
+		c.Sentence, c.Remedy = unsure, needsIncident(rules, f, services)
 	case incomplete: // what could not be read might lead to an incident that counts
-		c.Sentence = fmt.Sprintf("%s, and %s", none, gap)
+		c.Sentence, c.Remedy = fmt.Sprintf("%s, and %s", none, gap), needsIncident(rules, f, services)
 	default:
 		c.Status = access.Failed
-		c.Sentence = none
+		c.Sentence, c.Remedy = none, needsIncident(rules, f, services)
 	}
 	return c, basis
 }

@@ -47,6 +47,7 @@ func checkOnCall(rules Rules, f Facts) (access.Check, []duty) {
 	}
 	if len(c.Children) == 0 {
 		c.Sentence = "the requested role names no service or schedule to be on call for"
+		c.Remedy = needsAnnotation(rules, f.Request)
 		return c, nil
 	}
 	decisive := anyOf(c.Children)
@@ -54,14 +55,18 @@ func checkOnCall(rules Rules, f Facts) (access.Check, []duty) {
 	if severalRoles {
 		decisive = allOf(c.Children)
 	}
-	c.Status, c.Sentence = decisive.Status, decisive.Sentence
+	c.Status, c.Sentence, c.Remedy = decisive.Status, decisive.Sentence, decisive.Remedy
 	if c.Status == access.Passed {
 		c.Sentence = duties[0].sentence
 		return c, duties
 	}
+	if len(c.Children) > 1 && !severalRoles {
+		c.Remedy = "one of the services and schedules that the role names is enough"
+	}
 	if severalRoles && len(duties) > 0 {
 		c.Sentence = "a request for several roles must qualify for every service and schedule they name (" + decisive.Sentence +
 			"); ask for one role per request"
+		c.Remedy = "a new request for each role"
 	}
 	return c, nil
 }
@@ -96,38 +101,48 @@ func checkService(rules Rules, f Facts, s NamedService) (access.Check, *duty) {
 	case isNotFound(s.Fact.Err):
 		c.Status, c.ReadAt = access.Failed, s.Fact.ReadAt
 		c.Sentence = fmt.Sprintf("PagerDuty knows no service %q", s.Ref)
+		c.Remedy = needsName(rules.Services, "service")
 		return c, nil
 	case !s.Fact.Known():
 		c.Sentence = unread(fmt.Sprintf("the service %q", s.Ref), s.Fact.Err)
+		c.Remedy = needsAnswer(s.Fact.Err, rules.Services)
 		return c, nil
 	case service.ID == "" || service.Policy == "":
 		c.Sentence = fmt.Sprintf("PagerDuty shows no escalation policy of service %q", s.Ref)
+		c.Remedy = needsAnswer(nil, "")
 		return c, nil
 	case !f.User.Known() || f.User.Value.ID == "" || !access.SameName(f.User.Value.Email, who):
 		c.Sentence = fmt.Sprintf("on call for %s was not looked up: the requester's PagerDuty user is not known", service.Name)
+		c.Remedy = needsCheck("user")
 		return c, nil
 	case !f.OnCalls.Known() || f.OnCalls.Value.Now.IsZero():
 		c.Sentence = unread("who is on call for "+service.Name, f.OnCalls.Err)
+		c.Remedy = needsAnswer(f.OnCalls.Err, "")
 		return c, nil
 	}
 	entry, found := lowest(f, service.Policy)
 	switch {
 	case !found && nameless(f, service.Policy):
 		c.Sentence = fmt.Sprintf("PagerDuty does not show the e-mail address of who is on call for %s", service.Name)
+		c.Remedy = needsAnswer(nil, "")
 		return c, nil
 	case !found:
 		c.Status = access.Failed
 		c.Sentence = fmt.Sprintf("%s is not on call for %s", who, service.Name)
-		if shift, ok := nextShift(rules, f, service.Policy); ok {
+		shift, ok := nextShift(rules, f, service.Policy)
+		if ok {
 			c.Sentence += ", next from " + Time(shift)
 		}
 		c.Sentence += instead(f, service.Policy)
+		c.Remedy = needsDuty(who, "for the escalation policy of "+service.Name+atLevel(rules), shift)
 		return c, nil
 	case !levelAllowed(rules, entry):
 		c.Status = access.Failed
 		c.Saw = fmt.Sprintf("level %d", entry.Level)
 		c.Sentence = fmt.Sprintf("%s is on call for %s only at level %d, at most %d is allowed", who, service.Name, entry.Level, rules.MaxEscalationLevel)
 		c.Sentence += instead(f, service.Policy)
+		shift, _ := nextShift(rules, f, service.Policy)
+		c.Remedy = needsDuty(who, "for the escalation policy of "+service.Name+atLevel(rules), shift)
 		return c, nil
 	}
 	c.Status = access.Passed
@@ -145,12 +160,15 @@ func checkSchedule(rules Rules, f Facts, s NamedSchedule) (access.Check, *duty) 
 	case isNotFound(s.Fact.Err):
 		c.Status, c.ReadAt = access.Failed, s.Fact.ReadAt
 		c.Sentence = fmt.Sprintf("PagerDuty knows no schedule %q", s.Ref)
+		c.Remedy = needsName(rules.Schedules, "schedule")
 		return c, nil
 	case !s.Fact.Known() || schedule.ID == "" || s.Fact.Value.Now.IsZero():
 		c.Sentence = unread(fmt.Sprintf("the schedule %q", s.Ref), s.Fact.Err)
+		c.Remedy = needsAnswer(s.Fact.Err, rules.Schedules)
 		return c, nil
 	case !f.User.Known() || f.User.Value.ID == "" || !access.SameName(f.User.Value.Email, who):
 		c.Sentence = fmt.Sprintf("on call on %s was not looked up: the requester's PagerDuty user is not known", schedule.Name)
+		c.Remedy = needsCheck("user")
 		return c, nil
 	}
 	at := s.Fact.Value.Now
@@ -158,9 +176,11 @@ func checkSchedule(rules Rules, f Facts, s NamedSchedule) (access.Check, *duty) 
 	if current < 0 {
 		c.Status = access.Failed
 		c.Sentence = fmt.Sprintf("%s is not on call on the schedule %s", who, schedule.Name)
-		if start, ok := comingShift(s.Fact.Value, f.User.Value.ID); ok {
+		start, ok := comingShift(s.Fact.Value, f.User.Value.ID)
+		if ok {
 			c.Sentence += ", next from " + Time(start)
 		}
+		c.Remedy = needsDuty(who, "on the schedule "+schedule.Name, start)
 		return c, nil
 	}
 	shift := schedule.Shifts[current]

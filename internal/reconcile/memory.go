@@ -19,6 +19,7 @@ func (p *pass) remember(ctx context.Context) {
 	req := p.work.Request
 	link.User, link.Roles, link.Reason, link.Created = req.User, req.Roles, req.Reason, req.Created
 	link.Expires, link.State, link.Resolve, link.Reviews = req.Expires, req.State, req.ResolveReason, req.Reviews
+	link.Suggested = req.SuggestedReviewers
 	link.Missing = p.missing
 	link.Cluster = cmp.Or(p.Requests.Cluster(), link.Cluster)
 	link.Updated = p.now()
@@ -34,7 +35,8 @@ func (p *pass) remember(ctx context.Context) {
 	}
 	outcome := access.Outcome{Request: p.id, Link: link}
 	if p.work.Decision.Verdict != "" {
-		outcome.Decision = &p.work.Decision
+		decision := policy.Conclude(p.rules, p.work, p.reviewFailed)
+		outcome.Decision = &decision
 	}
 	if !slices.ContainsFunc(p.errs, func(err error) bool { return !lasting(err) }) {
 		outcome.Finished = p.events

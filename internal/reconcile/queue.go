@@ -50,9 +50,10 @@ type ticket struct {
 	since   time.Time // waiting since; zero: not waiting
 	looked  time.Time // start of the latest pass
 	failing string    // text of the last error; "" after a success
-	due     time.Time // when it comes back by itself, for what putOff says; zero: no such moment
+	due     time.Time // when it comes back by itself, because of putOff; zero: no such moment
 	putOff  string
-	running bool
+	timer   time.Time // the earliest moment that the delaying queue keeps for it, passed or not
+	running string    // cause of the pass under way; "" when there is none
 }
 
 // NewQueue builds a queue. owner gives a request's user, whom the queue treats fairly: one user's burst does
@@ -120,7 +121,7 @@ func (q *Queue) RetryFailing() {
 	var ids []access.RequestID
 	q.mu.Lock()
 	for id, t := range q.of {
-		if t.failing != "" || t.running {
+		if t.failing != "" || t.running != "" {
 			ids = append(ids, id)
 		}
 	}
@@ -204,7 +205,7 @@ func (q *Queue) begin(id access.RequestID) (cause string, due bool) {
 		return "", false
 	}
 	cause, t.cause = t.cause, ""
-	t.since, t.looked, t.running = time.Time{}, q.now(), true
+	t.since, t.looked, t.running = time.Time{}, q.now(), cause
 	t.due, t.putOff = time.Time{}, ""
 	return cause, true
 }
@@ -213,7 +214,7 @@ func (q *Queue) begin(id access.RequestID) (cause string, due bool) {
 func (q *Queue) end(id access.RequestID, result Result, err error) {
 	q.mu.Lock()
 	t := q.of[id]
-	t.running = false
+	t.running = ""
 	text := ""
 	if err != nil {
 		text = err.Error()
@@ -241,14 +242,14 @@ func (q *Queue) end(id access.RequestID, result Result, err error) {
 	}
 }
 
-// purge forgets requests that neither wait, nor fail, nor were looked at so lately that a webhook must be
-// held back, whenever their number has doubled: memory stays in proportion to the work at hand.
+// purge forgets requests that neither wait, nor fail, nor come back by themselves, nor were looked at so lately that a
+// webhook must be held back, whenever their number has doubled: memory stays in proportion to the work at hand.
 func (q *Queue) purge() {
 	if len(q.of) < q.purgeAt {
 		return
 	}
 	for id, t := range q.of {
-		if t.since.IsZero() && !t.running && t.failing == "" && q.now().Sub(t.looked) > 2*patience {
+		if t.since.IsZero() && t.running == "" && t.failing == "" && t.due.IsZero() && q.now().Sub(t.looked) > 2*patience {
 			delete(q.of, id)
 		}
 	}
@@ -261,7 +262,12 @@ func (q *Queue) later(id access.RequestID, cause string, after time.Duration) {
 		if t.since.IsZero() {
 			t.cause = cause
 		}
-		if due := q.now().Add(after); t.due.IsZero() || due.Before(t.due) {
+		due := q.now().Add(after)
+		if t.timer.After(q.now()) && t.timer.Before(due) {
+			due = t.timer // of an earlier look: the delaying queue keeps the first of two moments
+		}
+		t.timer = due
+		if t.due.IsZero() || due.Before(t.due) {
 			t.due, t.putOff = due, cause
 		}
 	}
@@ -292,19 +298,32 @@ func (q *Queue) Status() Status {
 	return s
 }
 
-// Next tells when a request comes back by itself and why, one of access.Cause…: now when it waits for a worker or is
-// with one. The time is zero when only a hint brings it back.
-func (q *Queue) Next(id access.RequestID) (at time.Time, cause string) {
+// Outlook is what the queue knows of one request.
+type Outlook struct {
+	Looked  time.Time // start of the latest pass; zero: none that is remembered
+	Next    time.Time // when it comes back by itself: now while it waits or is looked at; zero: only by hints
+	Cause   string    // of that look, one of access.Cause…
+	Failing string    // why the latest pass did not come to its end; "" when it did
+}
+
+// Outlook tells when a request was looked at and when it will be.
+func (q *Queue) Outlook(id access.RequestID) Outlook {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	t := q.of[id]
-	switch {
-	case t == nil:
-		return time.Time{}, ""
-	case t.running || !t.since.IsZero():
-		return q.now(), t.cause
+	if t == nil {
+		return Outlook{}
 	}
-	return t.due, t.putOff
+	o := Outlook{Looked: t.looked, Failing: t.failing}
+	switch {
+	case t.running != "":
+		o.Next, o.Cause = q.now(), t.running
+	case !t.since.IsZero():
+		o.Next, o.Cause = q.now(), t.cause
+	case !t.due.IsZero():
+		o.Next, o.Cause = t.due, t.putOff
+	}
+	return o
 }
 
 // jitter spreads retries, so that what failed together does not come back together.

@@ -62,18 +62,3 @@ func (s *Store) PendingForService(ctx context.Context, id access.ServiceID, name
 	}
 	return unique(all), nil
 }
-
-// Decisions gives the latest decisions, newest first, at most limit; one for each request.
-func (s *Store) Decisions(ctx context.Context, limit int) ([]access.Decision, error) {
-	var latest []access.Decision
-	err := s.newest(ctx, "decisions", prefixDecided, limit, func(now snapshot, k []byte) error {
-		id, err := last(k, timed)
-		if err != nil {
-			return err
-		}
-		d, err := need[access.Decision](now, decisionKey(access.RequestID(id)))
-		latest = append(latest, d)
-		return err
-	})
-	return latest, err
-}

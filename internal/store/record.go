@@ -14,8 +14,8 @@ import (
 // many events in further ones. An event that no other request waits for is finished by it: its body is
 // dropped, and ID, type, times and outcome stay.
 //
-// Nothing is written when all is as it is stored already. Link.Updated and Decision.Time do not count as
-// a difference, nor do the times at which the facts of anything but an approval were read: a quiet
+// Nothing is written when all is as it is stored already. Link.Updated, Decision.Time and Decision.Next do not
+// count as a difference, nor do the times at which the facts of anything but an approval were read: a quiet
 // system does not write. It returns ErrFull, and stores nothing, at the reserve.
 func (s *Store) Record(ctx context.Context, o access.Outcome) error {
 	request, err := requestOf(o)
@@ -184,10 +184,11 @@ func recordDecision(w *edit, d *access.Decision) error {
 	return w.put(decisionKey(d.Request), d)
 }
 
-// timeless takes from a decision what differs each time it is made. An approval keeps when its facts
-// were read: that is its evidence.
+// timeless takes from a decision what differs each time it is made: Next is the announced moment by our clock, which
+// is compared with PagerDuty's anew, and its sentences name the moment itself. An approval keeps when its facts were
+// read: that is its evidence.
 func timeless(d access.Decision) access.Decision {
-	d.Time = time.Time{}
+	d.Time, d.Next = time.Time{}, time.Time{}
 	if d.Verdict != access.Approve {
 		d.Checks = unread(d.Checks)
 	}

@@ -10,7 +10,7 @@ import (
 
 func no(id access.RequestID, sentence string, at time.Time) access.Decision {
 	return access.Decision{
-		Request: id, Verdict: access.No, Cause: "poll", Time: at, Sentence: sentence,
+		Request: id, Verdict: access.No, Cause: "poll", Time: at, Sentence: sentence, Next: at.Add(time.Hour),
 		Checks: []access.Check{{
 			Name: "on call", Status: access.Failed, ReadAt: at, Sentence: sentence,
 			Children: []access.Check{{Name: "user", Status: access.Passed, ReadAt: at}},
@@ -145,24 +145,6 @@ func TestApprovalIsRecordedWithTheTimeOfItsEvidence(t *testing.T) {
 	r.reopen()
 	if got := must[access.Decision](t)(r.Decision(t.Context(), "r1")); !got.Evidence.ReadAt.Equal(noon.Add(time.Second)) {
 		t.Errorf("evidence read at %v, want a second past noon", got.Evidence.ReadAt)
-	}
-}
-
-func TestDecisionsComeNewestFirstAndOnceForEachRequest(t *testing.T) {
-	r := newRig(t)
-	for i, id := range []access.RequestID{"r1", "r2", "r1", "r3"} {
-		d := no(id, string(rune('a'+i)), noon.Add(time.Duration(i)*time.Second))
-		r.record(access.Outcome{Decision: &d})
-	}
-	r.reopen()
-	for limit, want := range map[int]string{0: "", 2: "dc", 9: "dcb"} {
-		got := ""
-		for _, d := range must[[]access.Decision](t)(r.Decisions(t.Context(), limit)) {
-			got += d.Sentence
-		}
-		if got != want {
-			t.Errorf("limit %d: got decisions %q, want %q", limit, got, want)
-		}
 	}
 }
 

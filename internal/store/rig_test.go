@@ -129,6 +129,21 @@ func (r *rig) deliveries() []Delivery {
 	return must[[]Delivery](r.t)(r.Deliveries(r.t.Context(), 100))
 }
 
+// Decisions gives what the index of decisions leads to, newest first, at most limit.
+func (r *rig) Decisions(ctx context.Context, limit int) ([]access.Decision, error) {
+	var latest []access.Decision
+	err := r.newest(ctx, "decisions", prefixDecided, limit, func(now snapshot, k []byte) error {
+		id, err := last(k, timed)
+		if err != nil {
+			return err
+		}
+		d, err := need[access.Decision](now, decisionKey(access.RequestID(id)))
+		latest = append(latest, d)
+		return err
+	})
+	return latest, err
+}
+
 func must[T any](t testing.TB) func(T, error) T {
 	return func(v T, err error) T {
 		t.Helper()

@@ -18,7 +18,7 @@ func (w *Watcher) resyncs(ctx context.Context, sessions <-chan context.Context) 
 	var pauses backoff
 	failures := failureLog{log: w.log}
 	cause := access.CauseTimer
-	hinted := time.Now()
+	hinted := w.named()
 	due := time.NewTimer(ResyncEvery)
 	defer due.Stop()
 	for {
@@ -39,13 +39,13 @@ func (w *Watcher) resyncs(ctx context.Context, sessions <-chan context.Context) 
 		if err == nil {
 			failures.forget()
 			pauses.reset()
-			cause, hinted = access.CauseTimer, time.Now()
+			cause, hinted = access.CauseTimer, w.named()
 			due.Reset(ResyncEvery)
 			continue
 		}
 		if time.Since(hinted) >= ResyncEvery {
 			w.Remind(ctx, access.CauseTimer)
-			hinted = time.Now()
+			hinted = w.named()
 		}
 		if session.Err() != nil { // the next watch lists at once
 			due.Reset(time.Until(hinted.Add(ResyncEvery)))
@@ -58,6 +58,15 @@ func (w *Watcher) resyncs(ctx context.Context, sessions <-chan context.Context) 
 		}
 		due.Reset(pause)
 	}
+}
+
+// named notes that everything pending was named just now, and gives the moment.
+func (w *Watcher) named() time.Time {
+	now := time.Now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.nextRound = now.Add(ResyncEvery)
+	return now
 }
 
 // rulesFirst is how long the list after a watch opened waits for the rules, so that what was requested

@@ -51,6 +51,7 @@ type Watcher struct {
 	roster     roster
 	up         bool
 	lastResync time.Time
+	nextRound  time.Time
 }
 
 // Status is what people see of a Watcher.
@@ -58,6 +59,7 @@ type Status struct {
 	Up         bool      // a watch is open and reports changes
 	LastResync time.Time // when all requests were last listed; zero: not yet
 	Pending    int       // pending requests known
+	NextRound  time.Time // when everything pending is named again at the latest; zero before Run
 }
 
 // New makes a Watcher.
@@ -155,7 +157,7 @@ func (w *Watcher) User(id access.RequestID) string {
 func (w *Watcher) Status() Status {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return Status{Up: w.up, LastResync: w.lastResync, Pending: w.roster.waiting()}
+	return Status{Up: w.up, LastResync: w.lastResync, Pending: w.roster.waiting(), NextRound: w.nextRound}
 }
 
 func (w *Watcher) setUp(up bool) {

@@ -294,3 +294,30 @@ func TestRulesThatAreNotAnsweredHoldTheListUpForASecondAndChangesNotAtAll(t *tes
 		b.expect(t, "a second later", "a: start-up, b: start-up")
 	})
 }
+
+func TestTheWatcherTellsWhenEverythingIsNamedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(pending("a"))
+		b := start(t, c)
+		b.hinted()
+		is := func(when string, want time.Duration) {
+			t.Helper()
+			if got := time.Until(b.Status().NextRound); got != want {
+				t.Errorf("%s: everything is named again in %s, want %s", when, got, want)
+			}
+		}
+		is("after the first list", ResyncEvery)
+		pass(time.Minute)
+		is("a minute later", ResyncEvery-time.Minute)
+		pass(ResyncEvery - time.Minute)
+		b.expect(t, "when it was told", "a: timer")
+		is("after the second list", ResyncEvery)
+		c.set(func() { c.listErr = errCut })
+		for range 10 { // the list fails and is tried again, and nothing is named before the reminder
+			pass(ResyncEvery / 4)
+			if left := time.Until(b.Status().NextRound); left > ResyncEvery || left < -longestPause {
+				t.Errorf("while lists fail everything is named again in %s", left)
+			}
+		}
+	})
+}

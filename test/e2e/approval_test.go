@@ -84,7 +84,7 @@ func TestWhoIsApproved(t *testing.T) {
 		{name: "key of another account", user: "kim@example.com", setUp: func(w *world) { w.conf["pagerduty.account"] = `"other"` },
 			why: "the API key belongs to account acme, pagerduty.account is other"},
 		{name: "access longer than allowed", user: "kim@example.com", setUp: func(w *world) { w.conf["policy.max_access"] = `"1h"` },
-			why: "at most 1h0m0s from now is allowed"},
+			why: "at most 1h from now is allowed"},
 		{name: "PagerDuty ignores filters", user: "dana@example.com",
 			setUp: func(w *world) { w.pd.Fault(pagerdutytest.Fault{Kind: pagerdutytest.IgnoreFilters}) }, why: "dana@example.com is not on call"},
 		{name: "at level 3, two are allowed", user: "dana@example.com",

@@ -37,7 +37,7 @@ func TestAReloadTakesEffectOnPendingRequestsAtOnce(t *testing.T) {
 	}{
 		{"roles", "policy.auto_approve_roles", `["other"]`, `["other", "payments-admin"]`, "kim@example.com", "not among the roles"},
 		{"escalation level", "policy.max_escalation_level", "1", "2", "lee@example.com", "only at level 2"},
-		{"access", "policy.max_access", `"1h"`, `"0"`, "kim@example.com", "at most 1h0m0s"},
+		{"access", "policy.max_access", `"1h"`, `"0"`, "kim@example.com", "at most 1h"},
 		{"account", "pagerduty.account", `"other"`, `"acme"`, "kim@example.com", "the API key belongs to account acme"},
 		{"annotation", "pagerduty.services", `"duty"`, `"pagerduty_services"`, "kim@example.com", "names no service"},
 	} {
