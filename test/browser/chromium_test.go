@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
@@ -37,57 +38,66 @@ type tab struct {
 	t   testing.TB
 	ctx context.Context
 
-	mu         sync.Mutex
+	listening  sync.Mutex
 	complaints []string
 }
 
-// open starts Chromium. Its profile is new.
+// open starts Chromium with a new profile, which ends with the test.
 func open(t testing.TB, s size, scheme string) *tab {
 	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.Flag("lang", "en-GB"), chromedp.Env("TZ=Europe/Berlin"), chromedp.WSURLReadTimeout(patience))
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.Flag("lang", "en-GB"), chromedp.Env("TZ=Europe/Berlin"))
 	if os.Getuid() == 0 { // as in a container; the pages are our own
 		options = append(options, chromedp.NoSandbox)
 	}
-	allocated, stop := chromedp.NewExecAllocator(t.Context(), options...)
-	t.Cleanup(stop)
-	ctx, cancel := chromedp.NewContext(allocated)
-	t.Cleanup(cancel)
+	allocated, _ := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, _ := chromedp.NewContext(allocated)
 	b := &tab{t: t, ctx: ctx}
-	chromedp.ListenTarget(ctx, b.listen)
 	t.Cleanup(func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
+		b.listening.Lock()
+		defer b.listening.Unlock()
 		if len(b.complaints) > 0 {
 			t.Errorf("the browser complains: %s", strings.Join(b.complaints, "; "))
 		}
 	})
-	b.do(cdplog.Enable(), b.looks(s, scheme))
+	t.Cleanup(func() {
+		if err := chromedp.Cancel(ctx); err != nil {
+			t.Errorf("closing the browser: %v", err)
+		}
+	})
+	if err := chromedp.Listen(ctx, b.listen); err != nil {
+		t.Fatalf("starting Chromium (Debian: apt-get install chromium): %v", err)
+	}
+	call(b, cdplog.Enable, cdp.Empty{})
+	b.looks(s, scheme)
 	return b
 }
 
 // looks sets the size and the colour scheme.
-func (b *tab) looks(s size, scheme string) chromedp.Action {
-	return chromedp.Tasks{
-		emulation.SetDeviceMetricsOverride(s.width, s.height, s.scale, s.touch),
-		emulation.SetTouchEmulationEnabled(s.touch),
-		emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}),
+func (b *tab) looks(s size, scheme string) {
+	b.t.Helper()
+	viewport := []chromedp.EmulateViewportOption{chromedp.EmulateScale(s.scale)}
+	if s.touch {
+		viewport = append(viewport, chromedp.EmulateTouch, chromedp.EmulateMobile)
 	}
+	b.do(chromedp.EmulateViewport(s.width, s.height, viewport...))
+	call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
 }
 
 // listen notes errors, warnings and violations of the content security policy.
 func (b *tab) listen(event any) {
 	note := func(format string, args ...any) {
-		b.mu.Lock()
-		defer b.mu.Unlock()
+		b.listening.Lock()
+		defer b.listening.Unlock()
 		b.complaints = append(b.complaints, fmt.Sprintf(format, args...))
 	}
 	switch e := event.(type) {
 	case *runtime.EventExceptionThrown:
-		note("%s", e.ExceptionDetails.Error())
+		note("%s: %s", e.ExceptionDetails.Text, e.ExceptionDetails.Exception.Description)
 	case *runtime.EventConsoleAPICalled:
 		note("console.%s", e.Type)
 	case *cdplog.EventEntryAdded:
-		if e.Entry.Level == cdplog.LevelError || e.Entry.Level == cdplog.LevelWarning {
+		if e.Entry.Level == cdplog.EntryLevelError || e.Entry.Level == cdplog.EntryLevelWarning {
 			note("%s (%s)", e.Entry.Text, e.Entry.URL)
 		}
 	}
@@ -95,8 +105,8 @@ func (b *tab) listen(event any) {
 
 // forgive forgets complaints that hold one of the texts: the test wanted them.
 func (b *tab) forgive(texts ...string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	b.listening.Lock()
+	defer b.listening.Unlock()
 	var left []string
 	for _, complaint := range b.complaints {
 		expected := false
@@ -110,18 +120,30 @@ func (b *tab) forgive(texts ...string) {
 	b.complaints = left
 }
 
-func (b *tab) do(actions ...chromedp.Action) {
+// do runs steps that give nothing back.
+func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
-	done := make(chan error, 1)
-	go func() { done <- chromedp.Run(b.ctx, actions...) }()
-	select {
-	case err := <-done:
-		if err != nil {
-			b.t.Fatal(err)
-		}
-	case <-time.After(patience):
-		b.t.Fatalf("the browser does not get done within %s", patience)
+	for _, step := range steps {
+		run(b, step)
 	}
+}
+
+// run gives what an action gives.
+func run[T any](b *tab, action chromedp.Action[T]) T {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	value, err := chromedp.Run(ctx, action)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return value
+}
+
+// call sends a command of the DevTools protocol.
+func call[P, R any](b *tab, command cdp.Command[P, R], params P) R {
+	b.t.Helper()
+	return run(b, func(ctx context.Context, t *chromedp.Target) (R, error) { return cdp.Call(ctx, t, command, params) })
 }
 
 // visit opens an address and waits until it has loaded.
@@ -131,10 +153,9 @@ func (b *tab) visit(url string) {
 }
 
 // eval gives the value of an expression in the page.
-func eval[T any](b *tab, expression string) (value T) {
+func eval[T any](b *tab, expression string) T {
 	b.t.Helper()
-	b.do(chromedp.Evaluate(expression, &value))
-	return value
+	return run(b, chromedp.Evaluate[T](expression))
 }
 
 // eventually waits until an expression in the page is true.

@@ -16,7 +16,7 @@ func TestScreenshots(t *testing.T) {
 	b := open(t, desktop, "light")
 	for _, s := range []size{phone, desktop} {
 		for _, scheme := range []string{"light", "dark"} {
-			b.do(b.looks(s, scheme))
+			b.looks(s, scheme)
 			for name, url := range map[string]string{
 				"overview": night.server.URL, "request": night.server.URL + "/requests/" + danasID,
 				"empty": quiet.server.URL, "missing": night.server.URL + "/requests/nobody",
@@ -24,10 +24,9 @@ func TestScreenshots(t *testing.T) {
 				b.visit(url)
 				b.eventually("the page is live", live)
 				if name == "overview" && s == desktop {
-					b.do(chromedp.Evaluate(`document.querySelectorAll("details")[1].open = true`, nil))
+					eval[bool](b, `document.querySelectorAll("details")[1].open = true`)
 				}
-				var picture []byte
-				b.do(chromedp.FullScreenshot(&picture, 100))
+				picture := run(b, chromedp.FullScreenshot(100))
 				if err := os.WriteFile(filepath.Join(t.ArtifactDir(), name+"-"+s.name+"-"+scheme+".png"), picture, 0o600); err != nil {
 					t.Fatal(err)
 				}
