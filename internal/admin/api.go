@@ -35,13 +35,12 @@ type Request struct {
 	ResolveReason string          `json:"resolve_reason,omitempty"`
 	Reviews       []access.Review `json:"reviews,omitempty"`
 	Created       time.Time       `json:"created,omitzero"`
-	Expires       time.Time       `json:"expires,omitzero"`         // while pending the end of the review, then the end of the access
-	URL           string          `json:"url,omitempty"`            // its page in Teleport; "" when the cluster gives no public address
-	Unnotified    []string        `json:"unnotified,omitempty"`     // why a service that is to be notified has no incident yet
-	Failing       string          `json:"failing,omitempty"`        // why the last look could not be brought to its end; it is tried again
-	ReviewRefused string          `json:"review_refused,omitempty"` // why Teleport does not take pdhook's review
-	NextLook      time.Time       `json:"next_look,omitzero"`       // when it is looked at again if nothing happens before; absent once finished
-	NextLookWhy   string          `json:"next_look_why,omitempty"`  // what that look is for, e.g. "shift start", one of access.Cause…
+	Expires       time.Time       `json:"expires,omitzero"`        // while pending the end of the review, then the end of the access
+	URL           string          `json:"url,omitempty"`           // its page in Teleport; "" when the cluster gives no public address
+	Unnotified    []string        `json:"unnotified,omitempty"`    // why a service that is to be notified has no incident yet
+	Failing       string          `json:"failing,omitempty"`       // why the last look could not be brought to its end; it is tried again
+	NextLook      time.Time       `json:"next_look,omitzero"`      // when it is looked at again if nothing happens before; absent once finished
+	NextLookWhy   string          `json:"next_look_why,omitempty"` // what that look is for, e.g. "shift start", one of access.Cause…
 }
 
 // Incident is a PagerDuty incident of a request, as last seen.

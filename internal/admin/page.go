@@ -61,13 +61,16 @@ func newPage(cfg Config) *page {
 // overview shows everything at a glance.
 func (p *page) overview(w http.ResponseWriter, r *http.Request) {
 	list, err := p.cfg.Board.Requests(r.Context(), true)
-	deliveries, deliveriesErr := p.cfg.Board.Deliveries(r.Context(), shownDeliveries)
+	var deliveries []Delivery
+	if err == nil {
+		deliveries, err = p.cfg.Board.Deliveries(r.Context(), shownDeliveries)
+	}
 	status := p.cfg.Status()
 	v := newOverview(list, deliveries, status, p.now())
 	v.Problems = problems(status, p.cfg.Ready())
-	if err := errors.Join(err, deliveriesErr); err != nil { // the rest of the page helps all the more
+	if err != nil { // the rest of the page helps all the more
+		v.Title, v.Headline, v.Unread = "Cannot be read", "What waits cannot be told", true
 		v.Problems = append([]Problem{{"The requests cannot be read", oneLine(err.Error())}}, v.Problems...)
-		v.Unread = true
 	}
 	p.render(w, r, http.StatusOK, frame{Title: v.Title, Overview: v})
 }

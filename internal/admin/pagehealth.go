@@ -27,7 +27,7 @@ type Meter struct{ Left, Limit, Low int }
 
 var (
 	fine   = Pill{"good", "✓", "in order"}
-	broken = Pill{"bad", "✗", "not in order"}
+	broken = Pill{"bad", "✗", "needs somebody"}
 	silent = Pill{"quiet", "…", "not known yet"}
 )
 
@@ -45,6 +45,8 @@ func teleportHealth(t Teleport) Connection {
 		c.Pill = Pill{"bad", "✗", "not connected"}
 	case !t.Watching:
 		c.Pill = Pill{"bad", "✗", "not watching requests"}
+	case t.LastError != "":
+		c.Pill = Pill{"wait", "!", "connected, not renewed"}
 	}
 	return c
 }
@@ -56,6 +58,8 @@ func pagerDutyHealth(p PagerDuty) Connection {
 		c.Pill = silent
 	case !p.Reachable:
 		c.Pill = Pill{"bad", "✗", "not reachable"}
+	case p.LastError != "":
+		c.Pill = Pill{"wait", "!", "the last call failed"}
 	}
 	if p.RateLimitLimit != nil && p.RateLimitRemaining != nil && *p.RateLimitLimit > 0 {
 		c.Meter = &Meter{Left: min(max(*p.RateLimitRemaining, 0), *p.RateLimitLimit), Limit: *p.RateLimitLimit, Low: *p.RateLimitLimit / 5}
@@ -128,9 +132,15 @@ func problems(s Status, notReady []string) []Problem {
 		all = append(all, Problem{"Teleport is not connected", cmp.Or(oneLine(s.Teleport.LastError), "what you see may be out of date")})
 	case !s.Teleport.Watching:
 		all = append(all, Problem{"Access requests are not watched", cmp.Or(oneLine(s.Teleport.LastError), "what you see may be out of date")})
+	case s.Teleport.LastError != "":
+		all = append(all, Problem{"The connection to Teleport cannot be renewed", oneLine(s.Teleport.LastError)})
 	}
-	if !s.PagerDuty.Reachable && s.PagerDuty.LastError != "" {
-		all = append(all, Problem{"PagerDuty is not reachable", oneLine(s.PagerDuty.LastError)})
+	switch why := oneLine(s.PagerDuty.LastError); {
+	case why == "":
+	case s.PagerDuty.Reachable:
+		all = append(all, Problem{"The last call to PagerDuty failed", why})
+	default:
+		all = append(all, Problem{"PagerDuty is not reachable", why})
 	}
 	for _, reason := range notReady {
 		all = append(all, Problem{"Webhooks are not taken", oneLine(reason)})

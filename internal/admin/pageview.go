@@ -45,7 +45,7 @@ type RequestView struct {
 	Instead           string
 	Remedies          []string
 	Unnotified        []string
-	Failing, Refused  string
+	Failing           string
 	Nobody            bool // waits without an open incident: nobody is paged for it
 	Created, Deadline Moment
 	Decided           Moment
@@ -58,6 +58,11 @@ type RequestView struct {
 	Looked            Moment
 	LookedWhy         string
 	Resolved          string // what the one who decided wrote
+}
+
+// Alarmed reports whether something about the request needs somebody.
+func (v RequestView) Alarmed() bool {
+	return v.Nobody || len(v.Unnotified) > 0 || v.Failing != ""
 }
 
 // IncidentView is a PagerDuty incident of a request.
@@ -143,7 +148,7 @@ func newRequest(r Request, dryRun bool, now time.Time) RequestView {
 	v := RequestView{
 		ID: oneLine(string(r.ID)), Anchor: "request-" + string(r.ID), Path: "/requests/" + url.PathEscape(string(r.ID)),
 		User: cmp.Or(name(r.User), "unknown user"), Reason: oneLine(r.Reason), Resolved: oneLine(r.ResolveReason), URL: web(r.URL),
-		Waiting: r.State == access.Pending, Failing: oneLine(r.Failing), Refused: oneLine(r.ReviewRefused),
+		Waiting: r.State == access.Pending, Failing: oneLine(r.Failing),
 		Created: Moment{r.Created}, Deadline: Moment{r.Expires}, Pill: stateOf(r.State),
 	}
 	v.Roles, v.MoreRoles = some(r.Roles, mostRoles, name)

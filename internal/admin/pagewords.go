@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/pdhook/pdhook/internal/access"
 )
@@ -67,32 +69,42 @@ func reviewed(r Request) bool {
 func outcome(r Request, dryRun bool) (headline, sentence string) {
 	d := r.Decision
 	switch {
-	case d == nil && r.State == access.Pending:
-		return "Not looked at yet", ""
 	case r.State == access.Approved && reviewed(r):
-		headline = "Approved automatically"
+		return "Approved automatically", reason(d)
 	case r.State != access.Pending:
 		return capital(stateOf(r.State).Word), ""
+	case d == nil:
+		return "Not looked at yet", ""
 	case reviewed(r):
-		headline = "Reviewed automatically, but more approvals are needed"
+		return "Reviewed automatically, but more approvals are needed", reason(d)
 	case d.Verdict == access.CouldNotTell:
-		headline = "Could not be evaluated"
+		return "Could not be evaluated", reason(d)
 	case d.Verdict != access.Approve:
-		headline = "Not approved automatically"
+		return "Not approved automatically", reason(d)
 	case dryRun:
-		headline = "Would be approved automatically, but this is a dry run"
-	case r.ReviewRefused != "":
-		headline = "Not approved automatically, because Teleport refused pdhook’s review, although"
-	default:
-		headline = "Not approved automatically yet, although"
+		return "Would be approved automatically, but this is a dry run", reason(d)
 	}
-	if d != nil && d.Verdict != access.Already {
-		sentence = oneLine(d.Sentence)
+	if i := slices.IndexFunc(d.Checks, func(c access.Check) bool { return c.Name == reviewCheck }); i >= 0 {
+		return "Qualifies, but is not approved", oneLine(d.Checks[i].Sentence)
 	}
-	return headline, sentence
+	return "Qualifies, the approval is on its way", reason(d)
 }
 
-func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+// reviewCheck tells what became of pdhook's own review.
+const reviewCheck = "review"
+
+// reason is the decision's sentence, unless that repeats the headline.
+func reason(d *access.Decision) string {
+	if d == nil || d.Verdict == access.Already {
+		return ""
+	}
+	return oneLine(d.Sentence)
+}
+
+func capital(word string) string {
+	first, size := utf8.DecodeRuneInString(word)
+	return string(unicode.ToUpper(first)) + word[size:]
+}
 
 // decidedBy tells who gave the last word on a request, and when.
 func decidedBy(r Request) (who string, at Moment) {
@@ -113,7 +125,7 @@ func decidedBy(r Request) (who string, at Moment) {
 // checkNames are titles of the checks of a decision. What is not here shows its own name, e.g. "service Payments".
 var checkNames = map[string]string{
 	"user": "PagerDuty user", "roles": "Roles", "on call": "On call now", "incident": "Incident",
-	"window": "Time window", "reviews": "Nobody said no", "account": "PagerDuty account",
+	"window": "Time window", "reviews": "Reviews", reviewCheck: "pdhook’s review", "account": "PagerDuty account",
 }
 
 func checkName(s string) string {

@@ -40,7 +40,7 @@ function tell(time) {
     case "ago": return left > 0 ? "in " + span(left) : span(-left) + " ago";
     case "in": return left > 0 ? "in " + span(left) : "now";
     case "left": return left > 0 ? span(left) + " (until " + clock(at) + ")" : "none: ended at " + clock(at);
-    default: return clock(at) + " (" + (left > 0 ? "in " + span(left) : span(-left) + " ago") + ")";
+    default: return clock(at) + ", " + (left > 0 ? "in " + span(left) : span(-left) + " ago");
   }
 }
 
