@@ -161,14 +161,37 @@ func eval[T any](b *tab, expression string) T {
 // eventually waits until an expression in the page is true.
 func (b *tab) eventually(what, expression string) {
 	b.t.Helper()
+	b.until(what, func() bool { return eval[bool](b, "Boolean("+expression+")") })
+}
+
+// until waits for a condition outside the page.
+func (b *tab) until(what string, condition func() bool) {
+	b.t.Helper()
 	deadline := time.After(patience)
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
-	for !eval[bool](b, "Boolean("+expression+")") {
+	for !condition() {
 		select {
 		case <-ticker.C:
 		case <-deadline:
-			b.t.Fatalf("waited %s in vain until %s; the page says:\n%s", patience, what, eval[string](b, "document.body.innerText"))
+			b.t.Fatalf("waited %s in vain until %s", patience, what)
+		}
+	}
+}
+
+// text gives what the page says, white space being one space.
+func (b *tab) text() string {
+	b.t.Helper()
+	return strings.Join(strings.Fields(eval[string](b, "document.body.innerText")), " ")
+}
+
+// says checks that the page says all of it.
+func (b *tab) says(parts ...string) {
+	b.t.Helper()
+	text := b.text()
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			b.t.Errorf("%q is missing in\n%s", part, text)
 		}
 	}
 }

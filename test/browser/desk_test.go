@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,9 +17,7 @@ import (
 type desk struct {
 	t      testing.TB
 	server *httptest.Server
-	down   atomic.Bool  // nobody answers
-	asked  atomic.Int64 // how often the overview or a request was asked for
-	answer atomic.Int64 // status of the latest answer
+	down   atomic.Bool // nobody answers
 
 	mu         sync.Mutex
 	requests   []admin.Request
@@ -26,12 +25,13 @@ type desk struct {
 	status     admin.Status
 	ready      []string
 	token      string
+	answers    map[string][]int // statuses of the answers so far, by path
 }
 
 // newDesk serves the page of a service that is in order and has nothing to do.
 func newDesk(t testing.TB) *desk {
 	t.Helper()
-	d := &desk{t: t, status: inOrder()}
+	d := &desk{t: t, status: inOrder(), answers: map[string][]int{}}
 	handler := admin.NewHandler(admin.Config{
 		Listen: "127.0.0.1:0", Board: d, Metrics: http.NotFoundHandler(),
 		Token:  func() string { d.mu.Lock(); defer d.mu.Unlock(); return d.token },
@@ -45,8 +45,7 @@ func newDesk(t testing.TB) *desk {
 		}
 		seen := &recorder{w, http.StatusOK}
 		handler.ServeHTTP(seen, r)
-		d.answer.Store(int64(seen.status))
-		d.asked.Add(1)
+		d.change(func() { d.answers[r.URL.Path] = append(d.answers[r.URL.Path], seen.status) })
 	}))
 	t.Cleanup(d.server.Close)
 	return d
@@ -57,6 +56,13 @@ func (d *desk) change(set func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	set()
+}
+
+// answered gives the statuses of the answers so far to who asked for a path.
+func (d *desk) answered(path string) []int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.answers[path])
 }
 
 // put replaces or adds a request.

@@ -35,5 +35,3 @@ func TestScreenshots(t *testing.T) {
 	}
 	b.forgive("404")
 }
-
-const live = `document.getElementById("live")?.dataset.live === "live"`

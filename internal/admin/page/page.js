@@ -95,7 +95,7 @@ function morph(old, fresh) {
 // with its request, also when that goes from one list to another.
 function keeping(change) {
   const focused = document.activeElement;
-  const request = focused.closest("[id^='request-']")?.id;
+  const request = focused.closest("article, li")?.id;
   const seen = scrollY > 0 && [...main.querySelectorAll("[id]")].find((e) => e.getBoundingClientRect().top >= 0);
   const top = seen && seen.getBoundingClientRect().top;
   change();
@@ -155,7 +155,7 @@ async function ask() {
   if (asking || document.hidden) return;
   asking = true;
   try {
-    const answer = await fetch(location.pathname, {
+    const answer = await fetch(location.origin + location.pathname, { // its address may hold the token
       headers: { "Pdhook-News": "1", ...(etag && { "If-None-Match": etag }) },
       cache: "no-store", signal: AbortSignal.timeout(patience),
     });
