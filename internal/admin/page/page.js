@@ -123,7 +123,7 @@ function show(text) {
 
 // summary is what a screen reader is told of a change: not more than a sentence.
 function summary() {
-  const pill = document.querySelector(".full > .card-head .pill");
+  const pill = document.querySelector(".full .card-head .pill");
   return document.getElementById("headline").textContent + (pill ? ": " + pill.textContent.trim() : "");
 }
 
