@@ -208,7 +208,7 @@ func TestWhatOthersWroteStaysText(t *testing.T) {
 		if len(body) > 100_000 {
 			t.Errorf("%s has %d bytes", path, len(body))
 		}
-		for _, bad := range []string{"<script>alert", "\u202E", "\x1b", "\x00", "javascript:", "data:text"} {
+		for _, bad := range []string{"<script>alert", "\u202E", "\x1b", "\x00", "javascript:", "data:text", "Zgotmpl", "Decide in Teleport", "new tab"} {
 			if strings.Contains(body, bad) {
 				t.Errorf("%s holds %q", path, bad)
 			}

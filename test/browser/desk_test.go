@@ -19,6 +19,9 @@ type desk struct {
 	server *httptest.Server
 	down   atomic.Bool // nobody answers
 
+	gate   sync.RWMutex // answers wait while a test holds it
+	behind atomic.Int64 // how many wait at it
+
 	mu         sync.Mutex
 	requests   []admin.Request
 	deliveries []admin.Delivery
@@ -43,6 +46,10 @@ func newDesk(t testing.TB) *desk {
 		if d.down.Load() {
 			panic(http.ErrAbortHandler)
 		}
+		d.behind.Add(1)
+		d.gate.RLock()
+		defer d.gate.RUnlock()
+		d.behind.Add(-1)
 		seen := &recorder{w, http.StatusOK}
 		handler.ServeHTTP(seen, r)
 		d.change(func() { d.answers[r.URL.Path] = append(d.answers[r.URL.Path], seen.status) })

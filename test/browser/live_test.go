@@ -98,12 +98,18 @@ func TestAHiddenTabAsksNothing(t *testing.T) {
 	hide := func(is string) {
 		eval[bool](hidden, `Object.defineProperty(document, "hidden", {configurable: true, get: () => `+is+`}), document.dispatchEvent(new Event("visibilitychange"))`)
 	}
+	d.gate.Lock()
+	hidden.until("a question is on its way", func() bool { return d.behind.Load() > 0 })
 	hide("true")
+	d.gate.Unlock()
 	hidden.eventually("it says so", `document.getElementById("live").textContent === "Paused"`)
 	witness.visit(d.server.URL)
 	before := len(d.answered("/requests/" + danasID))
 	witness.until("another tab has asked several times", func() bool { return len(d.answered("/")) > 4 })
-	if after := len(d.answered("/requests/" + danasID)); after > before+1 { // one may have been on its way
+	if got := eval[string](hidden, `document.getElementById("live").textContent`); got != "Paused" {
+		t.Errorf("a hidden tab says %q", got)
+	}
+	if after := len(d.answered("/requests/" + danasID)); after > before+1 { // the one that was on its way
 		t.Errorf("a hidden tab asked %d times", after-before)
 	}
 	hide("false")

@@ -61,7 +61,7 @@ function morph(old, fresh) {
     return;
   }
   for (const { name, value } of [...fresh.attributes]) {
-    if (old.getAttribute(name) !== value && name !== "open") old.setAttribute(name, value);
+    if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   }
   for (const { name } of [...old.attributes]) {
     if (!fresh.hasAttribute(name) && name !== "open" && name !== "title") old.removeAttribute(name);
@@ -128,6 +128,7 @@ function summary() {
 }
 
 function state(name, text) {
+  if (document.hidden) [name, text] = ["paused", "Paused"];
   live.dataset.live = name;
   if (live.textContent !== text) live.textContent = text;
 }
@@ -181,7 +182,7 @@ async function ask() {
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) {
     clearTimeout(timer);
-    state("paused", "Paused");
+    state();
   } else {
     tick();
     ask();
