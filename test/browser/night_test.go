@@ -73,7 +73,7 @@ func dana() admin.Request {
 	no := "dana@example.com is not on call for Payments API, next from " + shift + ": level 1 is kim@example.com"
 	search := "dana@example.com is not on call for Ledger: level 1 is sam@example.com, level 2 is lee@example.com"
 	onCall := check("on call", access.Failed, no, check("service Payments API", access.Failed, no), check("service Ledger", access.Failed, search))
-	onCall.Children[0].Remedy = "put dana@example.com on call for Payments API, for example by an override"
+	onCall.Children[0].Remedy = "somebody puts dana@example.com on call for Payments API, for example by an override"
 	r.Decision = &access.Decision{Request: r.ID, Verdict: access.No, Cause: "webhook incident.acknowledged", Time: time.Now().Add(-4 * time.Minute), Sentence: no,
 		Checks: others(onCall, check("user", access.Passed, "dana@example.com is a PagerDuty user")), Instead: "kim@example.com, who is on call for Payments API, or any reviewer of payments-admin"}
 	r.NextLookWhy = access.CauseShift
@@ -85,7 +85,7 @@ func lee() admin.Request {
 	r := waiting(leesID, "lee@example.com", "search-admin", "", 3*time.Minute)
 	unread := "who is on call for Search API could not be read: PagerDuty answered 503 Service Unavailable"
 	onCall := check("on call", access.Unknown, unread, check("service Search API", access.Unknown, unread))
-	onCall.Remedy = "nothing to do: it is asked again as soon as PagerDuty answers"
+	onCall.Remedy = "PagerDuty tells; pdhook asks again by itself"
 	r.Decision = &access.Decision{Request: r.ID, Verdict: access.CouldNotTell, Cause: access.CauseCreated, Time: time.Now().Add(-time.Minute), Sentence: unread,
 		Checks: others(onCall, check("user", access.Passed, "lee@example.com is a PagerDuty user"), check("incident", access.Unknown, "open incidents were not looked up: nothing shows that the requester is on call"))}
 	r.Failing = "creating incident on Search API: PagerDuty answered 503 Service Unavailable"
