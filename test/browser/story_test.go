@@ -22,7 +22,7 @@ const (
 	secret = "a-signing-secret-of-32-characters"
 )
 
-// run of the real pdhook between both simulators: kim is on call for Payments API, dana is not.
+// service is a run of the real pdhook between both simulators: kim is on call for Payments API, dana is not.
 type service struct {
 	teleport  *teleporttest.Server
 	pd        *pagerdutytest.Server
