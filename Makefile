@@ -21,6 +21,10 @@ build: ## build bin/pdhook, a static binary
 test: ## run all tests
 	go test -parallel $(PARALLEL) ./...
 
+.PHONY: test-browser
+test-browser: ## look at the status page in headless Chromium (Debian: apt-get install chromium)
+	go -C test/browser test -count=1 ./...
+
 .PHONY: race
 race: ## run all tests with the race detector (needs a C compiler); COUNT=20 repeats them
 	go test -race -parallel $(PARALLEL) -count=$(COUNT) -timeout 80m ./...

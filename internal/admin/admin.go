@@ -28,6 +28,7 @@ type Config struct {
 // Status is the answer of /status. It names no user, request, role or reason.
 type Status struct {
 	Version   string    `json:"version"`
+	DryRun    bool      `json:"dry_run,omitempty"` // policy.dry_run: nothing is changed in Teleport or PagerDuty
 	Teleport  Teleport  `json:"teleport"`
 	PagerDuty PagerDuty `json:"pagerduty"`
 	Webhook   Webhook   `json:"webhook"`
@@ -96,7 +97,7 @@ func NewHandler(cfg Config) http.Handler {
 		answer(w, status, map[string]any{"ready": len(reasons) == 0, "reasons": append([]string{}, reasons...)})
 	})
 	mux.Handle("GET /metrics", cfg.Metrics)
-	mux.Handle("GET /status", guard(cfg.Token, func(w http.ResponseWriter, _ *http.Request) {
+	mux.Handle("GET /status", guard(cfg.Token, locked, func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, cfg.Status())
 	}))
 	api := api{board: cfg.Board, reload: cfg.Reload}
@@ -106,14 +107,22 @@ func NewHandler(cfg Config) http.Handler {
 		"GET /api/v1/webhooks":      api.webhooks,
 		"POST /api/v1/reload":       api.reloaded,
 	} {
-		mux.Handle(pattern, guard(cfg.Token, serve))
+		mux.Handle(pattern, guard(cfg.Token, locked, serve))
 	}
+	page := newPage(cfg)
+	for pattern, serve := range map[string]http.HandlerFunc{
+		"GET /{$}":           page.overview,
+		"GET /requests/{id}": page.request,
+	} {
+		mux.Handle(pattern, guard(cfg.Token, page.refuse, serve))
+	}
+	mux.HandleFunc("GET /page/{name}", page.file) // tells nothing of anybody, and the page that asks for the token needs it
 	// A page of another origin must not make the operator's browser change anything here.
 	return onlyKnownHosts(cfg.Listen, http.NewCrossOriginProtection().Handler(mux))
 }
 
 // guard asks for the token, as a bearer or as the password of basic authentication.
-func guard(token func() string, next http.HandlerFunc) http.Handler {
+func guard(token func() string, refused, next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		want := token()
 		_, given, basic := r.BasicAuth()
@@ -121,12 +130,25 @@ func guard(token func() string, next http.HandlerFunc) http.Handler {
 			given = strings.TrimSpace(bearer)
 		}
 		if want != "" && !equal(given, want) {
-			w.Header().Set("WWW-Authenticate", `Basic realm="pdhook"`)
-			refuse(w, http.StatusUnauthorized, "the token of [admin] is needed")
+			w.Header().Set("WWW-Authenticate", challenge(r))
+			refused(w, r)
 			return
 		}
 		next(w, r)
 	})
+}
+
+func locked(w http.ResponseWriter, _ *http.Request) {
+	refuse(w, http.StatusUnauthorized, "the token of [admin] is needed")
+}
+
+// challenge makes a browser ask for the token. An open page that asks for news says itself that it was refused: a
+// dialogue must not jump into somebody's way every few seconds.
+func challenge(r *http.Request) string {
+	if r.Header.Get(asksForNews) != "" {
+		return `Bearer realm="pdhook"`
+	}
+	return `Basic realm="pdhook"`
 }
 
 // equal compares in constant time whatever the lengths.

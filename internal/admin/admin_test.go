@@ -155,8 +155,8 @@ func TestAnUnknownHostIsMisdirected(t *testing.T) {
 }
 
 func TestNothingElseIsServedAndNothingIsChanged(t *testing.T) {
-	if w := get(desk(nil), "/", nil); w.Code != 404 {
-		t.Errorf("GET /: %d, want 404", w.Code)
+	if w := get(desk(nil), "/other", nil); w.Code != 404 {
+		t.Errorf("GET /other: %d, want 404", w.Code)
 	}
 	if w := get(desk(nil), "/healthz", func(r *http.Request) { r.Method = http.MethodPost }); w.Code != 405 {
 		t.Errorf("POST /healthz: %d, want 405", w.Code)
