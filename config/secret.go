@@ -101,20 +101,43 @@ func (w Webhook) ReadSecrets() (secrets [][]byte, missing []string, err error) {
 
 func (w Webhook) readSecrets() (secrets [][]byte, missing []string, problems Errors) {
 	for i, source := range w.Secrets {
-		secret, err := source.Read()
-		path, isFile := source.File()
-		switch {
-		case isFile && errors.Is(err, fs.ErrNotExist):
+		read, err := source.readAll()
+		if path, isFile := source.File(); isFile && errors.Is(err, fs.ErrNotExist) {
 			missing = append(missing, path)
-		case err != nil:
+			continue
+		}
+		if err != nil {
 			problems = append(problems, fmt.Errorf("entry %d: %w", i+1, err))
-		case len(secret) < minWebhookSecret:
-			problems = append(problems, fmt.Errorf("entry %d: %s has fewer than %d bytes", i+1, source.name(), minWebhookSecret))
-		default:
+		}
+		for _, secret := range read {
 			secrets = append(secrets, []byte(secret.Reveal()))
 		}
 	}
 	return secrets, missing, problems
+}
+
+// readAll gives the signing secrets of one entry: a file may hold several, one a line.
+func (s SecretSource) readAll() ([]Secret, error) {
+	if path, isFile := s.File(); isFile {
+		return SecretFile(path).Read()
+	}
+	secret, err := signingSecret(string(s), s.name())
+	if err != nil {
+		return nil, err
+	}
+	return []Secret{secret}, nil
+}
+
+// signingSecret is oneWord for a secret that anybody on the internet may try to guess.
+func signingSecret(text, name string) (Secret, error) {
+	secret, err := oneWord(text, name)
+	if err == nil && len(secret) < minWebhookSecret {
+		err = fmt.Errorf("%s has fewer than %d bytes", name, minWebhookSecret)
+	}
+	if err != nil {
+		return "", err
+	}
+	return secret, nil
 }
 
 // name is how an error calls the secret.

@@ -106,6 +106,9 @@ func TestASecretIsOneWord(t *testing.T) {
 		if _, err := SecretSource(path).Read(); err == nil || err.Error() != want {
 			t.Errorf("%s: got %v, want %s", name, err, want)
 		}
+		if name == "two lines" {
+			continue // are two secrets there
+		}
 		_, _, err := Webhook{Secrets: []SecretSource{SecretSource(path)}}.ReadSecrets()
 		if got := lines(t, err); !slices.Equal(got, []string{"entry 1: " + want}) {
 			t.Errorf("%s: got %q, want it refused as a webhook secret", name, got)
