@@ -18,6 +18,9 @@ const (
 	retryEvery = 30 * time.Second // after a failure that may pass
 	echoWithin = 5 * time.Minute  // what pdhook did comes back as a webhook within seconds; then it is overdue
 
+	// TestEvent is the type of event that comes when somebody asks PagerDuty for it.
+	TestEvent = "pagey.ping"
+
 	maxHeard = 64 // subscriptions that may deliver here; PagerDuty allows 10 for each service, team and the account
 )
 
@@ -120,6 +123,9 @@ func (k *Keeper) Accepted(e access.Event) {
 	defer k.mu.Unlock()
 	if e.Subscription != "" && len(k.heard) < maxHeard {
 		k.heard[e.Subscription] = true
+	}
+	if e.Type == TestEvent {
+		k.Look() // somebody has changed something, and tries it
 	}
 	if _, own := access.RequestOfKey(e.IncidentKey); !own {
 		return
