@@ -126,19 +126,24 @@ const mostPings = 1000
 
 func (r running) Pings(ctx context.Context) ([]access.Event, error) {
 	latest, err := r.client.Deliveries(ctx, mostPings)
-	if errors.Is(err, admin.ErrNotRunning) {
-		return nil, fmt.Errorf("%w (%w)", subscription.ErrNotRunning, err)
-	}
 	var pings []access.Event
 	for _, d := range latest {
 		if d.Type == subscription.TestEvent {
 			pings = append(pings, access.Event{ID: d.ID, Type: d.Type, Occurred: d.Occurred, Received: d.Received})
 		}
 	}
-	return pings, err
+	return pings, answered(err)
 }
 
-func (r running) Reload(ctx context.Context) error { return r.client.Reload(ctx) }
+func (r running) Reload(ctx context.Context) error { return answered(r.client.Reload(ctx)) }
+
+// answered tells that nobody answers in the words of internal/subscription.
+func answered(err error) error {
+	if errors.Is(err, admin.ErrNotRunning) {
+		return fmt.Errorf("%w (%w)", subscription.ErrNotRunning, err)
+	}
+	return err
+}
 
 func (r running) NotReady(ctx context.Context) []string {
 	if not, ok := errors.AsType[*admin.NotReadyError](r.client.Ready(ctx)); ok {

@@ -1,6 +1,7 @@
 package subscription
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +12,7 @@ import (
 
 const (
 	maxTries   = 4
-	firstPause = time.Second
+	firstPause = 500 * time.Millisecond
 	longPause  = 70 * time.Second // PagerDuty's rate limit begins anew every minute
 	undoWithin = time.Minute
 )
@@ -121,7 +122,16 @@ func (r *run) reload(ctx context.Context) error {
 	if r.alone != nil {
 		return nil
 	}
-	if err := r.again(ctx, func() error { return r.Running.Reload(ctx) }); err != nil {
+	var refused error // which is in its log, and would be there once more for each try
+	err := r.again(ctx, func() error {
+		err := r.Running.Reload(ctx)
+		if errors.Is(err, ErrNotRunning) {
+			return err
+		}
+		refused = err
+		return nil
+	})
+	if err = cmp.Or(err, refused); err != nil {
 		return fmt.Errorf("the running pdhook could not read its configuration and secrets again: %w", err)
 	}
 	r.say("The running pdhook has read the signing secret")

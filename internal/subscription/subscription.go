@@ -1,7 +1,11 @@
-// Package subscription looks after the webhook subscription that brings PagerDuty's events here. It promises
-// that one which PagerDuty switched off after dropped deliveries is switched on again at the next look, that
-// pending requests are looked at again where events may have been lost, and that what only people can mend is
-// told once. It changes nothing else of a subscription.
+// Package subscription makes the webhook subscription that brings PagerDuty's events here, and looks after it.
+//
+// Subscribe, which a person calls, promises that a signing secret is on disk before anything is signed with it, that
+// none is given up while PagerDuty may still sign with it, and that it leaves one subscription or what there was.
+//
+// The Keeper, beside the running service, promises that a subscription which PagerDuty switched off after dropped
+// deliveries is switched on again at the next look, that pending requests are looked at again where events may have
+// been lost, and that what only people can mend is told once. It changes nothing else of a subscription.
 package subscription
 
 import (
