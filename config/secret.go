@@ -92,28 +92,26 @@ func (s SecretSource) MarshalText() ([]byte, error) { return []byte(s.String()),
 // minWebhookSecret is the least length of a signing secret in bytes: shorter ones can be guessed.
 const minWebhookSecret = 16
 
-// ReadSecrets gives the signing secrets as they are now, and the paths of those whose file is not there yet,
-// which is no error. A file that cannot be read or a secret under 16 bytes is; err is then an Errors.
-func (w Webhook) ReadSecrets() (secrets [][]byte, missing []string, err error) {
-	secrets, missing, problems := w.readSecrets()
-	return secrets, missing, problems.orNil()
+// ReadSecrets gives the signing secrets of each entry of Secrets as they are now: none for one whose file is not there
+// yet, which is no error. A file that cannot be read or a secret under 16 bytes is; err is then an Errors.
+func (w Webhook) ReadSecrets() (secrets [][]Secret, err error) {
+	secrets, problems := w.readSecrets()
+	return secrets, problems.orNil()
 }
 
-func (w Webhook) readSecrets() (secrets [][]byte, missing []string, problems Errors) {
+func (w Webhook) readSecrets() (secrets [][]Secret, problems Errors) {
+	secrets = make([][]Secret, len(w.Secrets))
 	for i, source := range w.Secrets {
-		read, err := source.readAll()
-		if path, isFile := source.File(); isFile && errors.Is(err, fs.ErrNotExist) {
-			missing = append(missing, path)
+		var err error
+		secrets[i], err = source.readAll()
+		if _, isFile := source.File(); isFile && errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			problems = append(problems, fmt.Errorf("entry %d: %w", i+1, err))
 		}
-		for _, secret := range read {
-			secrets = append(secrets, []byte(secret.Reveal()))
-		}
 	}
-	return secrets, missing, problems
+	return secrets, problems
 }
 
 // readAll gives the signing secrets of one entry: a file may hold several, one a line.

@@ -8,9 +8,10 @@ import (
 	"github.com/pdhook/pdhook/internal/access"
 )
 
-// underWay is how long a delivery may still be on its way after its subscription is deleted: PagerDuty waits 5 s for
-// the answer.
-const underWay = 6 * time.Second
+// underWay is how long it takes until nothing is on its way any more: a delivery of a subscription that is deleted, for
+// whose answer PagerDuty waits 5 s, or a secret into another replica that reads the same file, at which it looks every
+// 3 s, twice.
+const underWay = 7 * time.Second
 
 // rotate replaces the subscription by one with another signing secret. PagerDuty drops for good what is refused, so the
 // old secret is accepted until nothing signed with it can come any more.
@@ -31,7 +32,12 @@ func (r *run) rotate(ctx context.Context, old access.Subscription) error {
 		return err
 	}
 	made.Description, made.Active = takesPlaceOf+string(old.ID), true
-	if err := r.update(ctx, made); err != nil {
+	if sleep(ctx, r.underWay) {
+		err = r.update(ctx, made)
+	} else {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
 		r.takeBack(ctx, made.ID, before)
 		return err
 	}
