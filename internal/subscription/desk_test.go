@@ -37,6 +37,7 @@ type service struct {
 	off     bool
 	loaded  []string
 	broken  error // of Reload
+	reloads int
 	pings   []access.Event
 	refused int // deliveries whose signature matched no loaded secret
 }
@@ -115,6 +116,7 @@ func (d *desk) Pings(context.Context) ([]access.Event, error) {
 func (d *desk) Reload(context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.service.reloads++
 	if d.service.broken == nil {
 		d.service.loaded = slices.Clone(d.file)
 	}

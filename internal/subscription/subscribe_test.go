@@ -216,6 +216,9 @@ func TestAServiceThatRefusesToReloadHasItAllUndone(t *testing.T) {
 	if len(result.NotUndone) != 1 || !strings.Contains(result.NotUndone[0], "has not read its secrets again") {
 		t.Errorf("got not undone %q", result.NotUndone)
 	}
+	if d.service.reloads != 2 {
+		t.Errorf("it was asked %d times, want once, and once after all was undone: its log tells of each", d.service.reloads)
+	}
 }
 
 func TestASecretThatCannotBeWrittenChangesNothing(t *testing.T) {
