@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -86,6 +87,34 @@ func TestASecretFileKeepsItsReadersAndItsLink(t *testing.T) {
 	if got, err := SecretFile(path).Read(); err != nil || got[0].Reveal() != "fedcba9876543210" {
 		t.Errorf("got %v, want the new secret behind the link", err)
 	}
+}
+
+func TestANewSecretFileBelongsToWhomItsDirectoryBelongs(t *testing.T) {
+	dir := t.TempDir()
+	if os.Getuid() == 0 { // who alone can write for others
+		if err := os.Chown(dir, 12345, 54321); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(dir, "secret")
+	for _, secret := range []Secret{"0123456789abcdef", "fedcba9876543210"} { // new, and replaced
+		if err := SecretFile(path).Write([]Secret{secret}); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := ownerOf(t, path), ownerOf(t, dir); got != want {
+			t.Errorf("the file belongs to %v, want %v", got, want)
+		}
+	}
+}
+
+func ownerOf(t *testing.T, path string) [2]uint32 {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	owner := info.Sys().(*syscall.Stat_t)
+	return [2]uint32{owner.Uid, owner.Gid}
 }
 
 func TestADirectoryThatIsNotThereIsNamed(t *testing.T) {
