@@ -32,10 +32,8 @@ func (r *run) rotate(ctx context.Context, old access.Subscription) error {
 		return err
 	}
 	made.Description, made.Active = takesPlaceOf+string(old.ID), true
-	if sleep(ctx, r.underWay) {
+	if err = r.wait(ctx, "until other replicas have read it, too"); err == nil {
 		err = r.update(ctx, made)
-	} else {
-		err = context.Cause(ctx)
 	}
 	if err != nil {
 		r.takeBack(ctx, made.ID, before)
@@ -87,8 +85,8 @@ func (r *run) replace(ctx context.Context, made access.Subscription, old access.
 		return fmt.Errorf("both webhook subscriptions are in use, and %s could not be deleted; run this again: %w", old, err)
 	}
 	r.say("Deleted webhook subscription %s", old)
-	if !sleep(ctx, r.underWay) {
-		return fmt.Errorf("the old signing secret is still accepted; run this again: %w", context.Cause(ctx))
+	if err := r.wait(ctx, "for deliveries that are under way"); err != nil {
+		return fmt.Errorf("the old signing secret is still accepted; run this again: %w", err)
 	}
 	return r.finish(ctx, made)
 }
@@ -105,5 +103,18 @@ func (r *run) finish(ctx context.Context, made access.Subscription) error {
 	if err != nil {
 		return fmt.Errorf("the old signing secret is still accepted; run this again: %w", err)
 	}
+	made.Description = inUse
+	if err := r.update(ctx, made); err != nil {
+		return err
+	}
 	return r.adjust(ctx, made)
+}
+
+// wait gives the time that it takes until nothing is under way.
+func (r *run) wait(ctx context.Context, why string) error {
+	r.Say(fmt.Sprintf("Waiting %s %s", r.underWay, why))
+	if !sleep(ctx, r.underWay) {
+		return context.Cause(ctx)
+	}
+	return nil
 }

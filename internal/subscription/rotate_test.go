@@ -34,7 +34,7 @@ func TestARotationReplacesTheSubscriptionAndItsSecretWithoutARefusal(t *testing.
 	if d.service.refused > 0 {
 		t.Errorf("%d deliveries were refused", d.service.refused)
 	}
-	d.tells("Created", "Switched it on beside webhook subscription "+old.ID, "ping: it arrived", "Deleted webhook subscription "+old.ID, "Removed the old signing secret")
+	d.tells("Created", "Switched it on beside webhook subscription "+old.ID, "ping: it arrived", "Deleted webhook subscription "+old.ID, "Removed the old signing secret", "Webhook subscription "+now.ID+" is as it should be")
 }
 
 func TestARotationWhosePingDoesNotArriveLeavesTheOldSubscription(t *testing.T) {
