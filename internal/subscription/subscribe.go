@@ -101,8 +101,10 @@ const (
 //	several others                            made by hand                      change nothing, name them
 //
 // Creating goes: subscription inactive and unfinished → secret to disk → service reads it → active → ping. Rotating
-// begins the same with the second subscription, old and new secret both in the file; then: first one deleted → wait for
-// deliveries under way → new secret alone → service reads it.
+// begins the same with the second subscription, old and new secret both in the file, and waits for other replicas to read
+// it before it is active; then: first one deleted → wait for deliveries under way → new secret alone → service reads it.
+// A run that was killed may leave the secret of a deleted subscription in the file. Nobody signs with it, and the next
+// rotation removes it.
 
 // Subscribe makes PagerDuty deliver to the URL, with what pdhook uses and a signing secret that it knows. What it made
 // and cannot finish it undoes, and tells of. Result is complete with an error, too.
