@@ -48,7 +48,7 @@ type PagerDuty struct {
 type Webhook struct {
 	Listen       string         `koanf:"listen"`        // host:port, the host may be empty
 	Path         string         `koanf:"path"`          // URL path, begins with a slash
-	Secrets      []SecretSource `koanf:"secrets"`       // signing secrets, any of which may match; at least one
+	Secrets      []SecretSource `koanf:"secrets"`       // signing secrets, any of which may match; at least one. A file may hold several, one a line
 	TLSCert      string         `koanf:"tls_cert"`      // path of a PEM certificate chain
 	TLSKey       string         `koanf:"tls_key"`       // path of its PEM key
 	InsecureHTTP bool           `koanf:"insecure_http"` // plain HTTP, for an ingress that ends TLS

@@ -73,7 +73,7 @@ func wantSound(t *testing.T, cfg *Config) {
 	admin, _, _ := net.SplitHostPort(cfg.Admin.Listen)
 	for what, right := range map[string]bool{
 		"a signing secret":                            len(secrets) > 0 && len(secrets) == len(w.Secrets) && err == nil,
-		"no signing secret that can be guessed":       !slices.ContainsFunc(secrets, func(s []byte) bool { return s != nil && len(s) < 16 }),
+		"no signing secret that can be guessed":       !slices.ContainsFunc(slices.Concat(secrets...), func(s Secret) bool { return len(s) < 16 }),
 		"TLS or plain HTTP, not both":                 w.InsecureHTTP != (w.TLSCert != "" && w.TLSKey != ""),
 		"names beside an authority":                   len(w.ClientNames) > 0 && !slices.Contains(w.ClientNames, ""),
 		"client certificates only with TLS":           w.ClientCA == "" || !w.InsecureHTTP,

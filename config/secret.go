@@ -92,29 +92,50 @@ func (s SecretSource) MarshalText() ([]byte, error) { return []byte(s.String()),
 // minWebhookSecret is the least length of a signing secret in bytes: shorter ones can be guessed.
 const minWebhookSecret = 16
 
-// ReadSecrets gives the signing secret of each entry of Secrets as it is now: nil for one whose file is not there yet,
-// which is no error. A file that cannot be read or a secret under 16 bytes is; err is then an Errors.
-func (w Webhook) ReadSecrets() (secrets [][]byte, err error) {
+// ReadSecrets gives the signing secrets of each entry of Secrets as they are now: none for one whose file is not there
+// yet, which is no error. A file that cannot be read or a secret under 16 bytes is; err is then an Errors.
+func (w Webhook) ReadSecrets() (secrets [][]Secret, err error) {
 	secrets, problems := w.readSecrets()
 	return secrets, problems.orNil()
 }
 
-func (w Webhook) readSecrets() (secrets [][]byte, problems Errors) {
-	secrets = make([][]byte, len(w.Secrets))
+func (w Webhook) readSecrets() (secrets [][]Secret, problems Errors) {
+	secrets = make([][]Secret, len(w.Secrets))
 	for i, source := range w.Secrets {
-		secret, err := source.Read()
-		_, isFile := source.File()
-		switch {
-		case isFile && errors.Is(err, fs.ErrNotExist):
-		case err != nil:
+		var err error
+		secrets[i], err = source.readAll()
+		if _, isFile := source.File(); isFile && errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
 			problems = append(problems, fmt.Errorf("entry %d: %w", i+1, err))
-		case len(secret) < minWebhookSecret:
-			problems = append(problems, fmt.Errorf("entry %d: %s has fewer than %d bytes", i+1, source.name(), minWebhookSecret))
-		default:
-			secrets[i] = []byte(secret.Reveal())
 		}
 	}
 	return secrets, problems
+}
+
+// readAll gives the signing secrets of one entry: a file may hold several, one a line.
+func (s SecretSource) readAll() ([]Secret, error) {
+	if path, isFile := s.File(); isFile {
+		return SecretFile(path).Read()
+	}
+	secret, err := signingSecret(string(s), s.name())
+	if err != nil {
+		return nil, err
+	}
+	return []Secret{secret}, nil
+}
+
+// signingSecret is oneWord for a secret that anybody on the internet may try to guess.
+func signingSecret(text, name string) (Secret, error) {
+	secret, err := oneWord(text, name)
+	if err == nil && len(secret) < minWebhookSecret {
+		err = fmt.Errorf("%s has fewer than %d bytes", name, minWebhookSecret)
+	}
+	if err != nil {
+		return "", err
+	}
+	return secret, nil
 }
 
 // name is how an error calls the secret.

@@ -107,6 +107,9 @@ func TestASecretIsOneWord(t *testing.T) {
 		if _, err := SecretSource(path).Read(); err == nil || err.Error() != want {
 			t.Errorf("%s: got %v, want %s", name, err, want)
 		}
+		if name == "two lines" {
+			continue // are two secrets there
+		}
 		_, err := Webhook{Secrets: []SecretSource{SecretSource(path)}}.ReadSecrets()
 		if got := lines(t, err); !slices.Equal(got, []string{"entry 1: " + want}) {
 			t.Errorf("%s: got %q, want it refused as a webhook secret", name, got)
@@ -120,9 +123,9 @@ func TestReadSecretsTellsMissingFilesFromWrongOnes(t *testing.T) {
 	w := Webhook{Secrets: []SecretSource{SecretSource(first), SecretSource(later), "inline-0123456789"}}
 
 	secrets, err := w.ReadSecrets()
-	want := [][]byte{[]byte("0123456789abcdef"), nil, []byte("inline-0123456789")}
+	want := [][]Secret{{"0123456789abcdef"}, nil, {"inline-0123456789"}}
 	if err != nil || !reflect.DeepEqual(secrets, want) {
-		t.Errorf("got %q and error %v, want %q and none", secrets, err, want)
+		t.Errorf("got %d entries and error %v, want the first and the last", len(secrets), err)
 	}
 
 	if err := os.WriteFile(later, []byte("too-short"), 0o600); err != nil {

@@ -31,13 +31,14 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 and closes the incident with the request.
 
   pdhook configure > /etc/pdhook.toml    write an example configuration, then fill it in
-  pdhook start                           run the service`,
+  pdhook start                           run the service
+  pdhook subscribe --url https://…       have PagerDuty send its webhooks to it`,
 		SilenceErrors:    true,
 		SilenceUsage:     true,
 		PersistentPreRun: func(*cobra.Command, []string) { understood = true },
 		RunE:             func(*cobra.Command, []string) error { return errNoCommand },
 	}
-	root.AddCommand(startCommand(), configureCommand(), explainCommand(), requestsCommand(), healthCommand(), versionCommand())
+	root.AddCommand(configureCommand(), checkCommand(), startCommand(), subscribeCommand(), explainCommand(), requestsCommand(), healthCommand(), versionCommand())
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)

@@ -17,6 +17,8 @@ var (
 	ErrDenied = errors.New("access denied")
 	// ErrDuplicateKey: an open incident with this incident_key exists on the service already.
 	ErrDuplicateKey = errors.New("open incident with this incident_key exists already")
+	// ErrLimit: PagerDuty allows no more objects of this kind there (code 2019).
+	ErrLimit = errors.New("product limit reached")
 )
 
 // AmbiguousError says that a name fits more than one object: nobody is approved by it (spec §3).

@@ -120,12 +120,52 @@ type Note struct {
 
 // Subscription is a webhook subscription: it says which events PagerDuty sends, and where to.
 type Subscription struct {
-	ID         SubscriptionID
-	URL        string // scheme, host and path: the rest may hold a secret
-	Path       string // of the URL, decoded; "/" when it has none
-	Active     bool   // the owner's switch
-	Disabled   bool   // PagerDuty's own: set when it had to drop three deliveries in a row, for 24 h or until enabled
-	EventTypes []string
+	ID          SubscriptionID
+	URL         string // scheme, host and path: the rest may hold a secret
+	Path        string // of the URL, decoded; "/" when it has none
+	Description string
+	Filter      SubscriptionFilter
+	Active      bool   // the owner's switch
+	Disabled    bool   // PagerDuty's own: set when it had to drop three deliveries in a row, for 24 h or until enabled
+	Extras      string // what it sends that PagerDuty does not show again: "custom headers", "an OAuth token"; "": nothing
+	EventTypes  []string
+}
+
+// UnfinishedSubscription is the description of a subscription of pdhook's while its signing secret may be nowhere yet.
+// It is inactive and leads nowhere: it can be deleted at any time.
+const UnfinishedSubscription = "pdhook: being set up, not in use"
+
+// Unfinished reports whether the subscription was left behind while it was being made.
+func (s Subscription) Unfinished() bool { return !s.Active && s.Description == UnfinishedSubscription }
+
+// SubscriptionFilter says whose events a webhook subscription is for.
+type SubscriptionFilter struct {
+	Kind FilterKind
+	ID   string // of the service or team; "" for the account
+}
+
+// FilterKind is what a webhook subscription is filtered by.
+type FilterKind string
+
+// PagerDuty's filters of webhook subscriptions.
+const (
+	FilterAccount FilterKind = "account"
+	FilterService FilterKind = "service"
+	FilterTeam    FilterKind = "team"
+)
+
+// String names the filter as "pdhook subscribe --filter" takes it.
+func (f SubscriptionFilter) String() string {
+	if f.ID == "" {
+		return string(f.Kind)
+	}
+	return string(f.Kind) + ":id:" + f.ID
+}
+
+// Team is a PagerDuty team.
+type Team struct {
+	ID   string
+	Name string
 }
 
 // Event is a PagerDuty V3 webhook event, cut down to where it tells pdhook to look. It proves nothing:

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -33,7 +32,7 @@ type secrets struct {
 // secretValues is what the sources of all secrets hold at one moment.
 type secretValues struct {
 	key, token string
-	webhook    [][]byte // for each of webhook.secrets; nil: its file is not there
+	webhook    [][]config.Secret // for each of webhook.secrets; nil: its file is not there
 }
 
 const keyOfPagerDuty = "pagerduty.api_key"
@@ -47,7 +46,7 @@ func (v secretValues) names(other secretValues) []string {
 	if v.token != other.token {
 		names = append(names, "admin.token")
 	}
-	if !slices.EqualFunc(v.webhook, other.webhook, bytes.Equal) {
+	if !slices.EqualFunc(v.webhook, other.webhook, slices.Equal) {
 		names = append(names, "webhook.secrets")
 	}
 	return names
@@ -122,8 +121,8 @@ func (s *secrets) look() []string {
 		s.before, s.failed = secretValues{}, err
 		return nil
 	}
-	for i, secret := range found.webhook {
-		if secret == nil {
+	for i, entry := range found.webhook {
+		if entry == nil {
 			found.webhook[i] = s.values.webhook[i]
 		}
 	}
@@ -155,12 +154,13 @@ func (s *secrets) webhook() (loaded [][]byte, others error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var missing []string
-	for i, secret := range s.values.webhook {
-		if secret == nil {
+	for i, entry := range s.values.webhook {
+		if entry == nil {
 			missing = append(missing, s.cfg.Webhook.Secrets[i].String())
-			continue
 		}
-		loaded = append(loaded, secret)
+		for _, secret := range entry {
+			loaded = append(loaded, []byte(secret.Reveal()))
+		}
 	}
 	switch {
 	case missing == nil:

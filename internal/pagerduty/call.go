@@ -24,6 +24,7 @@ type call struct {
 	body  any // nil for questions
 
 	optional bool // a key without permission for it is no trouble with the connection
+	bodiless bool // its answer holds nothing but its status
 }
 
 func (q call) method() string { return q.route[:strings.IndexByte(q.route, ' ')] }
@@ -75,6 +76,9 @@ func (c *Client) exchange(ctx context.Context, q call) (answer, error) {
 	}
 	a := answer{call: q}
 	a.date, _ = http.ParseTime(resp.Header.Get("Date"))
+	if q.bodiless {
+		return a, nil
+	}
 	if err := json.Unmarshal(body, &a.fields); err != nil {
 		return answer{}, a.unreadable(errors.New("it is no JSON object"))
 	}

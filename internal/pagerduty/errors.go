@@ -22,6 +22,7 @@ const (
 	codeUnknownFromToo   = 2017
 	codeMissingAbility   = 2014
 	codeFromMissing      = 2011
+	codeProductLimit     = 2019
 	codeScheduleNotFound = 3004
 	codeIncidentNotFound = 5001
 	codeServiceNotFound  = 5002
@@ -55,6 +56,8 @@ func (c *Client) refused(q call, r *refusal) *access.Failure {
 		return permanent(fmt.Errorf("the PagerDuty account lacks the ability for this: %w: %w", access.ErrDenied, r))
 	case r.status == http.StatusForbidden:
 		return permanent(fmt.Errorf("the API key (pagerduty.api_key) has no permission for this: %w: %w", access.ErrDenied, r))
+	case r.code == codeProductLimit:
+		return permanent(fmt.Errorf("%w: %w", access.ErrLimit, r))
 	case r.isNotFound():
 		return permanent(fmt.Errorf("%w: %w", access.ErrNotFound, r))
 	case r.status == http.StatusNotFound:

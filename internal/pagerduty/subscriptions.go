@@ -2,9 +2,12 @@ package pagerduty
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/pdhook/pdhook/internal/access"
 )
@@ -13,13 +16,18 @@ const httpDelivery = "http_delivery_method"
 
 // subscription is a webhook subscription, https://developer.pagerduty.com/docs/webhooks-overview.
 type subscription struct {
-	ID       string   `json:"id"`
-	Active   *bool    `json:"active"` // true when it is not shown
-	Events   []string `json:"events"`
-	Delivery struct {
-		Type     string `json:"type"`
-		URL      string `json:"url"`
-		Disabled bool   `json:"temporarily_disabled"`
+	ID          string          `json:"id"`
+	Active      *bool           `json:"active"` // true when it is not shown
+	Description string          `json:"description"`
+	Events      []string        `json:"events"`
+	Filter      typedID         `json:"filter"`
+	OAuthClient json.RawMessage `json:"oauth_client"`
+	Delivery    struct {
+		Type     string          `json:"type"`
+		URL      string          `json:"url"`
+		Disabled bool            `json:"temporarily_disabled"`
+		Headers  json.RawMessage `json:"custom_headers"`
+		Secret   string          `json:"secret"` // only in the answer to its creation
 	} `json:"delivery_method"`
 }
 
@@ -75,8 +83,20 @@ func (c *Client) enableSubscription(ctx context.Context, id string) error {
 
 // inWords leaves out of the URL what may be a secret: user, password, query.
 func (s subscription) inWords() access.Subscription {
+	kind, _ := strings.CutSuffix(s.Filter.Type, "_reference")
 	all := access.Subscription{
-		ID: access.SubscriptionID(s.ID), Active: s.Active == nil || *s.Active, Disabled: s.Delivery.Disabled, EventTypes: s.Events,
+		ID: access.SubscriptionID(s.ID), Description: s.Description, EventTypes: s.Events,
+		Active: s.Active == nil || *s.Active, Disabled: s.Delivery.Disabled,
+		Filter: access.SubscriptionFilter{Kind: access.FilterKind(kind), ID: s.Filter.ID},
+	}
+	if all.Filter.Kind == access.FilterAccount {
+		all.Filter.ID = "" // there is only the one
+	}
+	switch {
+	case !slices.Contains([]string{"", "null", "[]"}, string(s.Delivery.Headers)):
+		all.Extras = "custom headers"
+	case !slices.Contains([]string{"", "null"}, string(s.OAuthClient)):
+		all.Extras = "an OAuth token"
 	}
 	if u, err := url.Parse(s.Delivery.URL); err == nil && u.Host != "" {
 		all.Path = "/"

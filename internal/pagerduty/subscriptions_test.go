@@ -15,17 +15,19 @@ import (
 
 func TestSubscriptionsAreListedWithoutWhatMayBeASecret(t *testing.T) {
 	a := newAccount(t, pagerdutytest.Options{})
-	a.Subscribe(pagerdutytest.Subscription{URL: "https://user:s3cret@pdhook.example.com:8443/a%20b/hook?token=s3cret#s3cret", Events: []string{"incident.resolved"}})
-	a.Subscribe(pagerdutytest.Subscription{URL: "https://other.example.com", Events: []string{"service.updated"}, Inactive: true})
+	a.Subscribe(pagerdutytest.Subscription{URL: "https://user:s3cret@pdhook.example.com:8443/a%20b/hook?token=s3cret#s3cret", Events: []string{"incident.resolved"},
+		Headers: map[string]string{"X-Key": "s3cret"}})
+	a.Subscribe(pagerdutytest.Subscription{URL: "https://other.example.com", Events: []string{"service.updated"}, Inactive: true, Service: "P000001", Description: "staging"})
 	a.DisableSubscription(a.Subscribe(pagerdutytest.Subscription{URL: "https://s3cret:\x7f", Events: []string{"service.updated"}}).ID)
 	got, err := a.client.Subscriptions(t.Context())
 	if err != nil || len(got) != 3 {
 		t.Fatalf("got %+v, %v", got, err)
 	}
+	account := access.SubscriptionFilter{Kind: access.FilterAccount}
 	for i, want := range []access.Subscription{
-		{URL: "https://pdhook.example.com:8443/a%20b/hook", Path: "/a b/hook", Active: true, EventTypes: []string{"incident.resolved"}},
-		{URL: "https://other.example.com", Path: "/", EventTypes: []string{"service.updated"}},
-		{Active: true, Disabled: true, EventTypes: []string{"service.updated"}},
+		{URL: "https://pdhook.example.com:8443/a%20b/hook", Path: "/a b/hook", Active: true, EventTypes: []string{"incident.resolved"}, Filter: account, Extras: "custom headers"},
+		{URL: "https://other.example.com", Path: "/", EventTypes: []string{"service.updated"}, Description: "staging", Filter: access.SubscriptionFilter{Kind: access.FilterService, ID: "P000001"}},
+		{Active: true, Disabled: true, EventTypes: []string{"service.updated"}, Filter: account},
 	} {
 		want.ID = access.SubscriptionID(a.Subscriptions()[i].ID)
 		if fmt.Sprintf("%+v", got[i]) != fmt.Sprintf("%+v", want) {
@@ -131,7 +133,12 @@ func TestSubscriptionsAreAskedForWithWhatOthersLeave(t *testing.T) {
 	})})
 	_, _ = c.Subscriptions(t.Context())
 	_ = c.EnableSubscription(t.Context(), "P1")
-	if len(seen) < 2 || slices.ContainsFunc(seen, func(p Priority) bool { return p != Background }) {
+	_, _, _ = c.CreateSubscription(t.Context(), access.Subscription{})
+	_ = c.UpdateSubscription(t.Context(), access.Subscription{ID: "P1"})
+	_ = c.DeleteSubscription(t.Context(), "P1")
+	_, _ = c.PingSubscription(t.Context(), "P1")
+	_, _ = c.Team(t.Context(), "Payments")
+	if len(seen) < 7 || slices.ContainsFunc(seen, func(p Priority) bool { return p != Background }) {
 		t.Errorf("got priorities %v, want all in the background", seen)
 	}
 }

@@ -75,7 +75,7 @@ func (f findings) none() finding {
 	case len(f.ours) == 0:
 		return finding{slog.LevelWarn,
 			fmt.Sprintf("none of the %d webhook subscriptions that the API key sees leads to %s: pdhook works by polling alone", f.listed, path),
-			fmt.Sprintf("create a subscription whose URL ends in %s (webhook.path); one of another account or region than the API key's is not seen here", path)}
+			fmt.Sprintf("make one with \"pdhook subscribe --url https://HOST%s\"; one of another account or region than the API key's is not seen here", path)}
 	}
 	return finding{}
 }
@@ -86,7 +86,7 @@ func (f findings) of(s access.Subscription) finding {
 	case !s.Active && !slices.ContainsFunc(f.ours, delivers):
 		return finding{slog.LevelWarn,
 			fmt.Sprintf("webhook subscription %s is switched off (active is false): pdhook works by polling alone", s.ID),
-			"its owner can switch it on in PagerDuty"}
+			"its owner can switch it on in PagerDuty, or with \"pdhook subscribe\" and its URL"}
 	case !s.Active: // another one does its work
 		return finding{}
 	case s.Disabled && f.keeper.cfg.DryRun():
@@ -98,7 +98,7 @@ func (f findings) of(s access.Subscription) finding {
 	case len(missing) > 0:
 		return finding{slog.LevelWarn,
 			fmt.Sprintf("webhook subscription %s lacks event types that pdhook uses: %s", s.ID, strings.Join(missing, ", ")),
-			"add them to the subscription; until then pdhook learns of these changes by polling"}
+			"\"pdhook subscribe\" with its URL adds them; until then pdhook learns of these changes by polling"}
 	}
 	return finding{}
 }

@@ -26,6 +26,7 @@ func (k *Keeper) look(ctx context.Context) time.Duration {
 		k.unread(err)
 		return retryEvery
 	}
+	listed = slices.DeleteFunc(listed, access.Subscription.Unfinished) // somebody is at it, or will be
 	ours := k.ours(listed)
 	revived := k.revived(ours)
 	found := findings{keeper: k, ours: ours, listed: len(listed), unreadable: err, failures: failures}

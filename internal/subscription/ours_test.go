@@ -94,3 +94,27 @@ func TestMadeUpIDsTakeNoMemory(t *testing.T) {
 		}
 	})
 }
+
+func TestASubscriptionThatIsBeingSetUpIsNobodysConcern(t *testing.T) {
+	unfinished := at("P2", "https://pdhook.example.com"+path)
+	unfinished.Active, unfinished.Description = false, access.UnfinishedSubscription
+	keep(t, []access.Subscription{unfinished}, func(t *testing.T, a *account) {
+		lines(t, a.said(), "none of the 0 webhook subscriptions")
+		if s := a.Status(); s.ID != "" {
+			t.Errorf("got status %+v, want that there is none", s)
+		}
+	})
+}
+
+func TestATestPingHasTheSubscriptionLookedAtAtOnce(t *testing.T) {
+	keep(t, nil, func(t *testing.T, a *account) {
+		a.said()
+		a.has(func() { a.listed = []access.Subscription{at("P1", "https://pdhook.example.com"+path)} })
+		a.Accepted(access.Event{Type: "pagey.ping", Subscription: "P1"})
+		synctest.Wait()
+		if s := a.Status(); s.ID != "P1" || s.Problem != "" {
+			t.Errorf("got status %+v, want the new subscription", s)
+		}
+		lines(t, a.said(), "as it should be again")
+	})
+}

@@ -1,7 +1,11 @@
-// Package subscription looks after the webhook subscription that brings PagerDuty's events here. It promises
-// that one which PagerDuty switched off after dropped deliveries is switched on again at the next look, that
-// pending requests are looked at again where events may have been lost, and that what only people can mend is
-// told once. It changes nothing else of a subscription.
+// Package subscription makes the webhook subscription that brings PagerDuty's events here, and looks after it.
+//
+// Subscribe, which a person calls, promises that a signing secret is on disk before anything is signed with it, that
+// none is given up while PagerDuty may still sign with it, and that it leaves one subscription or what there was.
+//
+// The Keeper, beside the running service, promises that a subscription which PagerDuty switched off after dropped
+// deliveries is switched on again at the next look, that pending requests are looked at again where events may have
+// been lost, and that what only people can mend is told once. It changes nothing else of a subscription.
 package subscription
 
 import (
@@ -17,6 +21,9 @@ const (
 	lookEvery  = 5 * time.Minute
 	retryEvery = 30 * time.Second // after a failure that may pass
 	echoWithin = 5 * time.Minute  // what pdhook did comes back as a webhook within seconds; then it is overdue
+
+	// TestEvent is the type of event that comes when somebody asks PagerDuty for it.
+	TestEvent = "pagey.ping"
 
 	maxHeard = 64 // subscriptions that may deliver here; PagerDuty allows 10 for each service, team and the account
 )
@@ -121,6 +128,9 @@ func (k *Keeper) Accepted(e access.Event) {
 	defer k.mu.Unlock()
 	if e.Subscription != "" && len(k.heard) < maxHeard {
 		k.heard[e.Subscription] = true
+	}
+	if e.Type == TestEvent {
+		k.Look() // somebody has changed something, and tries it
 	}
 	if _, own := access.RequestOfKey(e.IncidentKey); !own {
 		return

@@ -128,7 +128,7 @@ func TestWhatPdhookCannotMendOnTheSubscriptionIsToldOnceAndLeftAsItIs(t *testing
 		{"its owner has switched it off", subscribed(func(s *pagerdutytest.Subscription) { s.Inactive = true }), "WARN", "switched off (active is false)", "its owner", false},
 		{"event types are missing", subscribed(func(s *pagerdutytest.Subscription) {
 			s.Events = []string{"incident.triggered", "incident.resolved", "incident.annotated"}
-		}), "WARN", "lacks event types that pdhook uses: incident.acknowledged,", "add them", false},
+		}), "WARN", "lacks event types that pdhook uses: incident.acknowledged,", "adds them", false},
 		{"it leads elsewhere", subscribed(func(s *pagerdutytest.Subscription) { s.URL = "https://other.example.com/hook" }), "WARN", "none of the 1 webhook subscriptions", "another account or region", false},
 		{"the key may not enable it", func(w *world) {
 			w.subscribe()

@@ -47,6 +47,7 @@ type Server struct {
 	lastID  int
 
 	users         []*User
+	teams         []*Team
 	policies      []*Policy
 	services      []*Service
 	schedules     []*Schedule

@@ -15,6 +15,11 @@ func TestEachRuleRefusesInPagerDutysWords(t *testing.T) {
 	without := func(header string) func(*http.Request) {
 		return func(r *http.Request) { r.Header.Del(header) }
 	}
+	subscription := func(url, event, filter string) func(*world) string {
+		return func(*world) string {
+			return fmt.Sprintf(`{"webhook_subscription":{"type":"webhook_subscription","delivery_method":{"type":"http_delivery_method","url":%q},"events":[%q],"filter":{"type":%q,"id":"PNONE"}}}`, url, event, filter)
+		}
+	}
 	rows := []struct {
 		name   string
 		method string
@@ -83,6 +88,23 @@ func TestEachRuleRefusesInPagerDutysWords(t *testing.T) {
 		{name: "unknown ability", path: "/abilities/flying", status: 404, code: 2100},
 		{name: "unknown path", path: "/nonsense", status: 404, code: 2100},
 		{name: "filter id missing", path: "/webhook_subscriptions?filter_type=service", status: 400, code: 2001},
+		{name: "unknown team", path: "/teams/PNONE", status: 404, code: 2100},
+		{
+			name: "subscription to the test event", method: "POST", path: "/webhook_subscriptions",
+			body: subscription("https://pdhook.example.com", "pagey.ping", "account_reference"), status: 400, code: 2001, text: "pagey.ping",
+		},
+		{
+			name: "subscription to an unknown event type", method: "POST", path: "/webhook_subscriptions",
+			body: subscription("https://pdhook.example.com", "schedule.updated", "account_reference"), status: 400, code: 2001, text: "schedule.updated",
+		},
+		{
+			name: "subscription to no URL", method: "POST", path: "/webhook_subscriptions",
+			body: subscription("pdhook.example.com", "incident.resolved", "account_reference"), status: 400, code: 2001, text: "url",
+		},
+		{
+			name: "subscription for an unknown team", method: "POST", path: "/webhook_subscriptions",
+			body: subscription("https://pdhook.example.com", "incident.resolved", "team_reference"), status: 404, code: 2100, text: "team",
+		},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {

@@ -57,6 +57,8 @@ func (s *Server) routes() http.Handler {
 		"GET /users":                              s.listUsers,
 		"GET /users/{id}":                         s.getUser,
 		"GET /users/me":                           s.getMe,
+		"GET /teams":                              s.listTeams,
+		"GET /teams/{id}":                         s.getTeam,
 		"GET /oncalls":                            s.listOnCalls,
 		"GET /escalation_policies":                s.listPolicies,
 		"GET /escalation_policies/{id}":           s.getPolicy,

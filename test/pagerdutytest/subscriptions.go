@@ -15,7 +15,7 @@ type Subscription struct {
 	Secret      string            // signs the deliveries; "": PagerDuty makes one
 	Events      []string          // event types
 	Service     string            // ID: only events of this service; "": the whole account
-	Team        string            // ID: matches nothing, as this account has no teams
+	Team        string            // ID: matches nothing, as no service of this account is a team's
 	Description string            //
 	Inactive    bool              // the owner's switch
 	Headers     map[string]string // sent with each delivery, never shown
@@ -72,6 +72,11 @@ func (s *Server) TemporarilyDisabled(subscriptionID string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.disabled(must(s.subscription(subscriptionID)))
+}
+
+// UseWebhookTLS replaces Options.WebhookTLS for deliveries to come.
+func (s *Server) UseWebhookTLS(c *tls.Config) {
+	s.do(func() { s.opts.WebhookTLS = c })
 }
 
 // DisableSubscription does what three dropped deliveries in a row do.

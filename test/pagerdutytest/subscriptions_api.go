@@ -3,7 +3,9 @@ package pagerdutytest
 import (
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -21,7 +23,7 @@ type subscriptionBody struct {
 	} `json:"webhook_subscription"`
 }
 
-// apply changes what PUT may change: neither URL, custom headers nor secret.
+// apply changes what PUT may change: neither URL, custom headers nor secret, which it ignores.
 func (b subscriptionBody) apply(s *Server, sub *Subscription) error {
 	in := b.Subscription
 	if in.Description != nil {
@@ -41,15 +43,35 @@ func (b subscriptionBody) apply(s *Server, sub *Subscription) error {
 			sub.Service = in.Filter.ID
 		case "team_reference":
 			sub.Team = in.Filter.ID
+		default:
+			return invalid("filter type is unknown")
 		}
 		if in.Filter.Type != "account_reference" && in.Filter.ID == "" {
 			return invalid("filter id is required")
 		}
 	}
+	return s.sound(sub)
+}
+
+// sound refuses a subscription that PagerDuty would not have.
+func (s *Server) sound(sub *Subscription) error {
+	if len(sub.Events) == 0 {
+		return invalid("events are required")
+	}
+	seen := map[string]bool{"pagey.ping": true} // is sent on demand, and no event type to subscribe to
+	for _, kind := range sub.Events {
+		if seen[kind] || !strings.HasPrefix(kind, "incident.") && !strings.HasPrefix(kind, "service.") {
+			return invalid("events hold " + kind + ", which is unknown or there twice")
+		}
+		seen[kind] = true
+	}
 	if sub.Service != "" {
 		if _, err := s.service(sub.Service); err != nil {
 			return err
 		}
+	}
+	if _, ok := byID(s.teams, sub.Team); sub.Team != "" && !ok {
+		return unknown("team", sub.Team)
 	}
 	return nil
 }
@@ -104,8 +126,11 @@ func (s *Server) createSubscription(c *call) (answer, error) {
 		return answer{}, err
 	}
 	in := body.Subscription
-	if in.Delivery.URL == "" || len(in.Events) == 0 || in.Filter == nil {
+	if len(in.Events) == 0 || in.Filter == nil {
 		return answer{}, invalid("delivery_method, events and filter are required")
+	}
+	if u, err := url.Parse(in.Delivery.URL); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return answer{}, invalid("delivery_method url is not valid")
 	}
 	sub := Subscription{URL: in.Delivery.URL, Headers: map[string]string{}}
 	for _, h := range in.Delivery.Headers {
