@@ -31,13 +31,14 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 and closes the incident with the request.
 
   pdhook configure > /etc/pdhook.toml    write an example configuration, then fill it in
+  pdhook check                           try everything once, and say how to mend what is wrong
   pdhook start                           run the service`,
 		SilenceErrors:    true,
 		SilenceUsage:     true,
 		PersistentPreRun: func(*cobra.Command, []string) { understood = true },
 		RunE:             func(*cobra.Command, []string) error { return errNoCommand },
 	}
-	root.AddCommand(startCommand(), configureCommand(), healthCommand(), versionCommand())
+	root.AddCommand(startCommand(), checkCommand(), configureCommand(), healthCommand(), versionCommand())
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
