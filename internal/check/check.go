@@ -4,7 +4,10 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"strings"
 	"sync"
 	"time"
 
@@ -88,12 +91,25 @@ func (cfg Config) configuration() []Finding {
 	}
 	var all []Finding
 	for _, mistake := range cfg.Mistakes {
-		all = append(all, failed(name, "", "%v", mistake))
+		all = append(all, failed(name, wayOut(mistake), "%v", mistake))
 	}
 	if cfg.Teleport == nil && cfg.PagerDuty == nil && cfg.Webhook == nil && cfg.Store == nil && cfg.Admin == nil {
 		return append(all, warning(name, "", "nothing else is checked before this is mended"))
 	}
 	return all
+}
+
+// wayOut adds to a mistake what it does not say itself.
+func wayOut(mistake error) string {
+	switch {
+	case errors.Is(mistake, fs.ErrPermission):
+		return "let the user that runs pdhook read it"
+	case !errors.Is(mistake, fs.ErrNotExist):
+		return ""
+	case strings.Contains(mistake.Error(), "teleport.identity"):
+		return "correct the path, or let tbot (output of type identity) or \"tctl auth sign --user=pdhook --out=FILE\" write the file"
+	}
+	return "put the file there, or correct the path"
 }
 
 // notChecked stands for the checks of a section that has mistakes.

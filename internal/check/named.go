@@ -58,7 +58,7 @@ func (a Approval) look(ctx context.Context, p *PagerDuty, usable bool, seen clus
 	asking.Wait()
 	found := once(answers)
 	if len(found) == 0 {
-		found = []Finding{ok(namedName, "PagerDuty knows %s, and no level on call holds more than %d people", plural(len(asked), "named one"), surprising)}
+		found = []Finding{ok(namedName, "%d named, all known to PagerDuty; no level on call holds more than %d people", len(asked), surprising)}
 	}
 	return append(all, found...)
 }

@@ -154,8 +154,11 @@ func (p *PagerDuty) rights(rights []access.Right, unknownUser bool) []Finding {
 	const name = "PagerDuty rights"
 	var all []Finding
 	var may []string
+	written := ""
 	for _, r := range rights {
 		switch {
+		case r.Err == nil && r.Doing == access.WriteIncidents:
+			written = "; a write was not refused"
 		case r.Err == nil:
 			may = append(may, r.Doing)
 		case unknownUser && r.Doing == access.WriteIncidents:
@@ -170,5 +173,5 @@ func (p *PagerDuty) rights(rights []access.Right, unknownUser bool) []Finding {
 	if len(all) > 0 {
 		return all
 	}
-	return []Finding{ok(name, "may %s", strings.Join(may, ", "))}
+	return []Finding{ok(name, "may %s%s", strings.Join(may, ", "), written)}
 }

@@ -18,7 +18,9 @@ type Place struct {
 
 // Look says whether Open could use the directory, and leaves nothing behind. With shared, another pdhook may be
 // running on it. Its errors are those of Open.
-func Look(path string, shared bool) (Place, error) {
+func Look(path string, shared bool) (Place, error) { return look(path, shared, measureRoom) }
+
+func look(path string, shared bool, measure func(string) (room, error)) (Place, error) {
 	info, err := os.Stat(path)
 	missing := errors.Is(err, fs.ErrNotExist)
 	dir := path
@@ -43,18 +45,15 @@ func Look(path string, shared bool) (Place, error) {
 			return Place{}, err
 		}
 	}
-	free, err := freeBytes(dir)
+	last, err := measure(dir)
 	if err != nil {
 		return Place{}, fmt.Errorf("measuring free space of the store in %s: %w", path, err)
 	}
-	last := room{free: free}
-	if !missing {
-		if last, err = measureRoom(path); err != nil {
-			return Place{}, fmt.Errorf("measuring the store in %s: %w", path, err)
-		}
+	if missing {
+		last.used = 0 // that of others
 	}
 	place := Place{New: missing, Free: last.free, Need: last.needed()}
-	if last.free <= last.needed() {
+	if place.Free <= place.Need {
 		return place, atReserve(path, last)
 	}
 	return place, nil

@@ -74,7 +74,7 @@ func TestCheckIsGreenBeforeTheStartAndBesideTheService(t *testing.T) {
 	w.settled()
 	beside := w.check()
 	w.isGreen(beside)
-	for _, part := range []string{"takes webhooks, and its connections stand", "is in use, as pdhook runs", "Teleport has 1 request", "PagerDuty knows 1 named one"} {
+	for _, part := range []string{"takes webhooks, and its connections stand", "is in use, as pdhook runs", "Teleport has 1 request", "1 named, all known to PagerDuty"} {
 		if !strings.Contains(beside.text, part) {
 			t.Errorf("%q is not in\n%s", part, beside.text)
 		}
