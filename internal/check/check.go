@@ -54,6 +54,9 @@ const (
 
 // Run makes all checks, side by side where they do not need each other. The order of the findings is fixed.
 func Run(ctx context.Context, cfg Config) []Finding {
+	if cfg.empty() {
+		return cfg.configuration()
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("no answer within %s", patience))
 	defer cancel()
 	first, cancel := context.WithTimeoutCause(ctx, firstPatience, fmt.Errorf("no answer within %s", firstPatience))
@@ -93,10 +96,15 @@ func (cfg Config) configuration() []Finding {
 	for _, mistake := range cfg.Mistakes {
 		all = append(all, failed(name, wayOut(mistake), "%v", mistake))
 	}
-	if cfg.Teleport == nil && cfg.PagerDuty == nil && cfg.Webhook == nil && cfg.Store == nil && cfg.Admin == nil {
+	if cfg.empty() {
 		return append(all, warning(name, "", "nothing else is checked before this is mended"))
 	}
 	return all
+}
+
+// empty reports whether no part could be built.
+func (cfg Config) empty() bool {
+	return cfg.Teleport == nil && cfg.PagerDuty == nil && cfg.Webhook == nil && cfg.Store == nil && cfg.Admin == nil
 }
 
 // wayOut adds to a mistake what it does not say itself.

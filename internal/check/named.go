@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -69,30 +70,39 @@ type named struct {
 	schedule bool
 	approves bool // people on call for it are approved
 	source   string
+	past     bool // the source is decided: what is wrong with it may have been mended since
 }
 
 // names gathers all that is named, once each; what approves before what notifies.
 func (a Approval) names(seen clusterSeen) []named {
 	of := map[string]named{}
-	add := func(refs []string, schedule, approves bool, source string) {
+	add := func(refs []string, n named) {
 		for _, ref := range refs {
-			key := fmt.Sprint(schedule, access.Fold(ref))
-			if n, known := of[key]; !known || approves && !n.approves {
-				of[key] = named{ref, schedule, approves, source}
+			key := fmt.Sprint(n.schedule, access.Fold(ref))
+			it, known := of[key]
+			if !known {
+				it, it.ref = n, ref
 			}
+			it.approves = it.approves || n.approves
+			of[key] = it
 		}
 	}
-	add(a.Services, false, true, "--service")
-	add(a.Schedules, true, true, "--schedule")
-	for _, r := range seen.requests {
-		source := "request " + string(r.ID)
-		services, notified, schedules := a.Refs(r)
-		add(services, false, true, source)
-		add(schedules, true, true, source)
-		add(notified, false, false, source)
+	add(a.Services, named{approves: true, source: "--service"})
+	add(a.Schedules, named{approves: true, schedule: true, source: "--schedule"})
+	for _, past := range []bool{false, true} {
+		for _, r := range seen.requests {
+			if past != (r.State != access.Pending) {
+				continue
+			}
+			source := "request " + string(r.ID)
+			services, notified, schedules := a.Refs(r)
+			add(services, named{approves: true, source: source, past: past})
+			add(schedules, named{approves: true, schedule: true, source: source, past: past})
+			add(notified, named{source: source, past: past})
+		}
 	}
 	for _, r := range seen.rules {
-		add(r.Recipients, false, false, "access monitoring rule "+r.Name)
+		add(r.Recipients, named{source: "access monitoring rule " + r.Name})
 	}
 	return slices.SortedFunc(maps.Values(of), func(x, y named) int {
 		return cmp.Or(-compare(x.approves, y.approves), compare(x.schedule, y.schedule), cmp.Compare(x.ref, y.ref))
@@ -152,13 +162,17 @@ func (a Approval) judge(ctx context.Context, c Account, n named) verdict {
 
 // unknown tells of a name that leads to nothing, or to several.
 func (n named) unknown(kind string, err error) Finding {
+	tell := failed
+	if n.past {
+		tell = warning
+	}
 	ambiguous := new(access.AmbiguousError)
 	switch {
 	case errors.As(err, &ambiguous):
-		return failed(namedName, fmt.Sprintf(`rename one of them in PagerDuty, or write "id:%s" in the role`, ambiguous.IDs[0]),
-			"%s %q, named by %s, fits several (%s): nobody is approved by it", kind, n.ref, n.source, or(ambiguous.IDs, ""))
+		return tell(namedName, fmt.Sprintf(`rename one of them in PagerDuty, or write "id:%s" in the role`, ambiguous.IDs[0]),
+			"%s %q, named by %s, fits several (%s): nobody is approved by it", kind, n.ref, n.source, strings.Join(ambiguous.IDs, ", "))
 	case errors.Is(err, access.ErrNotFound):
-		return failed(namedName, "correct the annotation of the role (or the rule) that names it: names count whole, id:PXXXXXX is an ID",
+		return tell(namedName, "correct the annotation of the role, or the rule, that names it: names count whole, id:PXXXXXX is an ID",
 			"%s %q, named by %s, is not in this PagerDuty account", kind, n.ref, n.source)
 	}
 	return warning(namedName, "try again", "%s %q, named by %s, is not seen: %v", kind, n.ref, n.source, err)

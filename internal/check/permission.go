@@ -112,7 +112,7 @@ func (t *Teleport) grant(roles []access.OwnRole, missing string) string {
 kind: role
 version: v7
 metadata:
-  name: %s
+  name: %q
 spec:
   allow:
 %s`, t.User, name, name, missing)

@@ -40,7 +40,7 @@ func (w *Webhook) subscribed(account accountSeen, running Running) []Finding {
 	if len(all) > 0 {
 		return all
 	}
-	for _, s := range ours {
+	for _, s := range slices.DeleteFunc(ours, func(s access.Subscription) bool { return !delivers(s) }) {
 		all = append(all, ok(subscriptionName, "%s brings events to %s", s.ID, s.URL))
 	}
 	return all

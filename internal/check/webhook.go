@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/pdhook/pdhook/internal/access"
@@ -40,8 +41,11 @@ func (w *Webhook) certificate(now time.Time) []Finding {
 	case w.Insecure:
 		return []Finding{ok(certificateName, "none: plain HTTP on %s, so something in front of it has to end TLS", w.Listen)}
 	case w.ChainErr != nil:
-		return []Finding{failed(certificateName, "give the pair that belongs together, or set webhook.insecure_http = true behind an ingress that ends TLS",
-			"webhook.%v", w.ChainErr)}
+		mend := "give the pair that belongs together, or set webhook.insecure_http = true behind an ingress that ends TLS"
+		if strings.HasPrefix(w.ChainErr.Error(), "client_") {
+			mend = "give the root of the authority that signs PagerDuty's client certificate, or remove webhook.client_ca"
+		}
+		return []Finding{failed(certificateName, mend, "webhook.%v", w.ChainErr)}
 	}
 	leaf := w.Chain[0]
 	end := leaf.NotAfter.UTC().Format(time.RFC3339)
