@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -69,6 +70,7 @@ func TestCheckIsGreenBeforeTheStartAndBesideTheService(t *testing.T) {
 	if w.read("store/MANIFEST") != "" || strings.Contains(before.text, "\x1b") {
 		t.Errorf("a store was made, or there are colours in\n%q", before.text)
 	}
+	w.changedNothing()
 	w.start()
 	w.opened(w.request("dana@example.com", "payments-admin"))
 	w.settled()
@@ -79,6 +81,35 @@ func TestCheckIsGreenBeforeTheStartAndBesideTheService(t *testing.T) {
 			t.Errorf("%q is not in\n%s", part, beside.text)
 		}
 	}
+}
+
+// changedNothing checks that only questions were asked, and one thing that cannot have an effect.
+func (w *world) changedNothing() {
+	w.t.Helper()
+	for _, r := range w.pd.Requests() {
+		if r.Method != http.MethodGet && (r.Route != "PUT /incidents/{id}" || r.Status != http.StatusNotFound) {
+			w.t.Errorf("PagerDuty was sent %s %s %s", r.Method, r.Path, r.Body)
+		}
+	}
+	for _, method := range []string{"CreateAccessRequestV2", "SetAccessRequestState", "UpsertLock"} {
+		if n := w.teleport.Calls(method); n > 0 {
+			w.t.Errorf("Teleport was called %d times for %s", n, method)
+		}
+	}
+}
+
+func TestCheckTouchesNoRequestOfOthers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.subscribe()
+	id := w.request("kim@example.com", "payments-admin") // whom a service would approve
+	before := w.teleport.Request(id)
+	w.isGreen(w.check())
+	after := w.teleport.Request(id)
+	if len(w.teleport.PluginData(id)) > 0 || len(after.GetReviews()) > 0 || after.GetState() != before.GetState() {
+		t.Errorf("the request became %v with plugin data %v", after, w.teleport.PluginData(id))
+	}
+	w.changedNothing()
 }
 
 func TestCheckGivesDataWhereAskedTo(t *testing.T) {
