@@ -52,8 +52,14 @@ demo: ## pdhook at work against built-in simulators; ONCE=1 ends after the story
 	@CGO_ENABLED=0 go build -o bin/demo ./test/demo
 	@bin/demo story --pdhook bin/pdhook $(if $(ONCE),--once)
 
+.PHONY: sandbox
+sandbox: ## only the simulators, to set pdhook up by hand; writes to bin/sandbox
+	@CGO_ENABLED=0 go build -o bin/pdhook ./cmd/pdhook
+	@CGO_ENABLED=0 go build -o bin/demo ./test/demo
+	@bin/demo sandbox --dir bin/sandbox
+
 .PHONY: demo-request
-demo-request: ## while the demo runs: ask for access, e.g. USER=kim@example.com ROLE=payments-admin
+demo-request: ## while the demo or the sandbox runs: ask for access, e.g. USER=kim@example.com ROLE=payments-admin
 	@bin/demo request $(if $(filter command line,$(origin USER)),--user $(USER)) $(if $(ROLE),--role $(ROLE))
 
 .PHONY: image

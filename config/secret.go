@@ -92,29 +92,29 @@ func (s SecretSource) MarshalText() ([]byte, error) { return []byte(s.String()),
 // minWebhookSecret is the least length of a signing secret in bytes: shorter ones can be guessed.
 const minWebhookSecret = 16
 
-// ReadSecrets gives the signing secrets as they are now, and the paths of those whose file is not there yet,
+// ReadSecrets gives the signing secret of each entry of Secrets as it is now: nil for one whose file is not there yet,
 // which is no error. A file that cannot be read or a secret under 16 bytes is; err is then an Errors.
-func (w Webhook) ReadSecrets() (secrets [][]byte, missing []string, err error) {
-	secrets, missing, problems := w.readSecrets()
-	return secrets, missing, problems.orNil()
+func (w Webhook) ReadSecrets() (secrets [][]byte, err error) {
+	secrets, problems := w.readSecrets()
+	return secrets, problems.orNil()
 }
 
-func (w Webhook) readSecrets() (secrets [][]byte, missing []string, problems Errors) {
+func (w Webhook) readSecrets() (secrets [][]byte, problems Errors) {
+	secrets = make([][]byte, len(w.Secrets))
 	for i, source := range w.Secrets {
 		secret, err := source.Read()
-		path, isFile := source.File()
+		_, isFile := source.File()
 		switch {
 		case isFile && errors.Is(err, fs.ErrNotExist):
-			missing = append(missing, path)
 		case err != nil:
 			problems = append(problems, fmt.Errorf("entry %d: %w", i+1, err))
 		case len(secret) < minWebhookSecret:
 			problems = append(problems, fmt.Errorf("entry %d: %s has fewer than %d bytes", i+1, source.name(), minWebhookSecret))
 		default:
-			secrets = append(secrets, []byte(secret.Reveal()))
+			secrets[i] = []byte(secret.Reveal())
 		}
 	}
-	return secrets, missing, problems
+	return secrets, problems
 }
 
 // name is how an error calls the secret.

@@ -113,7 +113,7 @@ func (c *checker) secrets() {
 	if c.sound("webhook.secrets") && len(c.cfg.Webhook.Secrets) == 0 {
 		c.reject("webhook.secrets", "missing, want the signing secret of the webhook subscription, or the path of a file that holds it")
 	}
-	_, _, problems := c.cfg.Webhook.readSecrets()
+	_, problems := c.cfg.Webhook.readSecrets()
 	for _, err := range problems {
 		c.add("%s: %w", c.source("webhook.secrets"), err)
 	}

@@ -186,7 +186,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.log.Info("pdhook is starting", "version", a.version, "webhooks", a.webhooks.Addr().String(),
 		"admin", a.admin.Addr().String(), "teleport", a.current.Load().Teleport.Addr)
 	err := runInOrder(ctx,
-		stage{a.stopTaking, readiness{a.handler.Ready, a.log}.Run, a.watcher.Run, a.book.Run, a.dispatcher.Run, a.poller.Run, a.secrets.Run, a.subscription.Run},
+		stage{a.stopTaking, readiness{a.handler.Ready, a.log}.Run, a.watcher.Run, a.book.Run, a.dispatcher.Run, a.poller.Run, a.watchSecrets, a.subscription.Run},
 		stage{a.runQueue},
 		stage{a.webhooks.Run, a.admin.Run, a.teleport.Run, a.pagerduty.Run},
 		stage{a.store.Run},

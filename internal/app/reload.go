@@ -38,6 +38,14 @@ func (a *App) Reload(ctx context.Context) error {
 	return refused
 }
 
+// watchSecrets takes secrets from files that have changed. Another key may show and allow what the old one did not.
+func (a *App) watchSecrets(ctx context.Context) error {
+	return a.secrets.watch(ctx, func(ctx context.Context) {
+		a.watcher.Remind(ctx, access.CauseReload)
+		a.subscription.Look()
+	})
+}
+
 // status gathers what /status shows.
 func (a *App) status() admin.Status {
 	t, w, p, q := a.teleport.Status(), a.watcher.Status(), a.pagerduty.Status(), a.queue.Status()

@@ -1,9 +1,11 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -11,7 +13,8 @@ import (
 	"github.com/pdhook/pdhook/config"
 )
 
-// lookForSecrets is how often webhook secrets that could not be read are looked for.
+// lookForSecrets is how often the files of secrets are read again. They are polled for the same reason as the TLS
+// files: Kubernetes renews a mounted secret by swapping a symlink two levels up.
 const lookForSecrets = 3 * time.Second
 
 // secrets holds the values behind api_key, webhook.secrets and admin.token, as last read.
@@ -21,12 +24,33 @@ type secrets struct {
 	mu     sync.Mutex
 	cfg    *config.Config
 	values secretValues
+
+	// Of look alone.
+	before secretValues // what the files held at the last look
+	failed error        // why they could not be read then
 }
 
+// secretValues is what the sources of all secrets hold at one moment.
 type secretValues struct {
 	key, token string
-	webhook    [][]byte
-	others     error // why there may be more webhook secrets; nil when all are read
+	webhook    [][]byte // for each of webhook.secrets; nil: its file is not there
+}
+
+const keyOfPagerDuty = "pagerduty.api_key"
+
+// names says in which keys of the configuration other differs.
+func (v secretValues) names(other secretValues) []string {
+	var names []string
+	if v.key != other.key {
+		names = append(names, keyOfPagerDuty)
+	}
+	if v.token != other.token {
+		names = append(names, "admin.token")
+	}
+	if !slices.EqualFunc(v.webhook, other.webhook, bytes.Equal) {
+		names = append(names, "webhook.secrets")
+	}
+	return names
 }
 
 // readSecrets reads all secrets. A missing file of a webhook secret is no error: it is looked for until it
@@ -36,42 +60,40 @@ func readSecrets(c *config.Config, log *slog.Logger) (*secrets, error) {
 	return s, s.reload(c)
 }
 
-// reload reads all secrets again; with an error the old ones stay.
+// reload reads all secrets again and takes them as they are; with an error the old ones stay.
 func (s *secrets) reload(c *config.Config) error {
-	key, err := c.PagerDuty.APIKey.Read()
+	values, err := valuesOf(c)
 	if err != nil {
-		return fmt.Errorf("pagerduty.api_key: %w", err)
+		return err
 	}
-	values := secretValues{key: key.Reveal()}
-	if c.Admin.Token != "" {
-		token, err := c.Admin.Token.Read()
-		if err != nil {
-			return fmt.Errorf("admin.token: %w", err)
-		}
-		values.token = token.Reveal()
-	}
-	var missing []string
-	values.webhook, missing, err = c.Webhook.ReadSecrets()
-	if err != nil {
-		return fmt.Errorf("webhook.secrets: %w", err)
-	}
-	values.others = notThere(missing)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.cfg, s.values = c, values
+	s.cfg, s.values, s.before, s.failed = c, values, values, nil
 	return nil
 }
 
-// notThere is the reason to be not ready while files of webhook secrets are missing.
-func notThere(files []string) error {
-	if len(files) == 0 {
-		return nil
+func valuesOf(c *config.Config) (secretValues, error) {
+	var v secretValues
+	key, err := c.PagerDuty.APIKey.Read()
+	if err != nil {
+		return v, fmt.Errorf("pagerduty.api_key: %w", err)
 	}
-	return fmt.Errorf(`webhook.secrets: what begins with "/" names a file, and is not there yet: %s`, strings.Join(files, ", "))
+	v.key = key.Reveal()
+	if c.Admin.Token != "" {
+		token, err := c.Admin.Token.Read()
+		if err != nil {
+			return v, fmt.Errorf("admin.token: %w", err)
+		}
+		v.token = token.Reveal()
+	}
+	if v.webhook, err = c.Webhook.ReadSecrets(); err != nil {
+		return v, fmt.Errorf("webhook.secrets: %w", err)
+	}
+	return v, nil
 }
 
-// Run looks for secrets that could not be read.
-func (s *secrets) Run(ctx context.Context) error {
+// watch reads the files again and again until ctx ends, and calls newKey after it has taken another API key.
+func (s *secrets) watch(ctx context.Context, newKey func(context.Context)) error {
 	ticker := time.NewTicker(lookForSecrets)
 	defer ticker.Stop()
 	for {
@@ -79,39 +101,72 @@ func (s *secrets) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
-			s.look()
+			if slices.Contains(s.look(), keyOfPagerDuty) {
+				newKey(ctx)
+			}
 		}
 	}
 }
 
-func (s *secrets) look() {
+// look takes what the files hold when two looks in a row have found the same: one that is being written may hold half
+// a secret, and a webhook that is refused for it is lost. For the same reason a file that is gone takes no secret with
+// it; only a reload does. look gives the keys of the configuration that have other values now.
+func (s *secrets) look() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.values.others == nil {
-		return
+	found, err := valuesOf(s.cfg)
+	if err != nil {
+		if s.failed == nil || s.failed.Error() != err.Error() {
+			s.log.Warn("Secrets cannot be read again, the old ones stay", "error", err)
+		}
+		s.before, s.failed = secretValues{}, err
+		return nil
 	}
-	found, missing, err := s.cfg.Webhook.ReadSecrets()
-	if err != nil { // those that are loaded stay; a file that is being written is complete at the next look
-		s.values.others = fmt.Errorf("webhook.secrets: %w", err)
-		return
+	for i, secret := range found.webhook {
+		if secret == nil {
+			found.webhook[i] = s.values.webhook[i]
+		}
 	}
-	before := s.values.others.Error()
-	s.values.webhook, s.values.others = found, notThere(missing)
-	if s.values.others == nil || s.values.others.Error() != before {
-		s.log.Info("A webhook secret is loaded", "secrets", len(found), "missing", len(missing))
+	steady := len(found.names(s.before)) == 0
+	s.before, s.failed = found, nil
+	names := found.names(s.values)
+	if !steady || len(names) == 0 {
+		return nil
 	}
+	s.values = found
+	s.log.Info("Secrets have changed and were read again", "keys", strings.Join(names, ", "))
+	return names
 }
 
-func (s *secrets) now() secretValues {
+func (s *secrets) key() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.values
+	return s.values.key
 }
 
-func (s *secrets) key() string   { return s.now().key }
-func (s *secrets) token() string { return s.now().token }
+func (s *secrets) token() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.values.token
+}
 
+// webhook gives the signing secrets, and why there may be others.
 func (s *secrets) webhook() (loaded [][]byte, others error) {
-	v := s.now()
-	return v.webhook, v.others
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var missing []string
+	for i, secret := range s.values.webhook {
+		if secret == nil {
+			missing = append(missing, s.cfg.Webhook.Secrets[i].String())
+			continue
+		}
+		loaded = append(loaded, secret)
+	}
+	switch {
+	case missing == nil:
+		return loaded, nil
+	case s.failed != nil: // perhaps of one of them
+		return loaded, s.failed
+	}
+	return loaded, fmt.Errorf(`webhook.secrets: what begins with "/" names a file, and is not there yet: %s`, strings.Join(missing, ", "))
 }

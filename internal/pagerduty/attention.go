@@ -75,11 +75,11 @@ func (c *Client) otherAccount(shown string) error {
 func wayOut(err error) string {
 	switch {
 	case errors.Is(err, errOtherAccount):
-		return "correct pagerduty.account, or put a key of that account where pagerduty.api_key says, then send SIGHUP"
+		return "correct pagerduty.account, or put a key of that account where pagerduty.api_key says; then send SIGHUP"
 	case errors.Is(err, access.ErrNotFound):
 		return "set pagerduty.user_email to the login e-mail of a PagerDuty user"
 	case access.IsPermanent(err):
-		return "put a valid REST API key where pagerduty.api_key says, then send SIGHUP"
+		return "put a valid REST API key where pagerduty.api_key says; a file is read again by itself, else send SIGHUP"
 	}
 	return "check that pagerduty.api_endpoint is right and can be reached from here; it is tried again"
 }

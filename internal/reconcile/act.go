@@ -54,9 +54,16 @@ func (p *pass) effects(ctx context.Context, wanted func(policy.Action) bool) {
 	}
 }
 
-// unannounced reports whether the claim does not tell of the reopening.
+// unannounced reports whether the claim does not tell of the reopening, or of how the request ended, which is about to
+// be told: the claim may be older than the decision.
 func (p *pass) unannounced(a policy.Action) bool {
-	return a.Kind == policy.Reopen && !slices.Contains(p.announced, p.work.Link.Incidents[a.Index].ID)
+	switch a.Kind {
+	case policy.Reopen:
+		return !slices.Contains(p.announced, p.work.Link.Incidents[a.Index].ID)
+	case policy.AddNote, policy.Resolve:
+		return p.ledger.decided != decisionOn(p.work.Request)
+	}
+	return false
 }
 
 func (p *pass) do(ctx context.Context, a policy.Action) error {

@@ -46,6 +46,9 @@ const (
 // written to PagerDuty without recording it: then everything is looked up before it is written again.
 func (p *pass) claim(ctx context.Context, a policy.Action) {
 	l, effect := p.ledger, effectOf(a)
+	if p.claimed == held {
+		effect = l.raw[keyEffect] // still to be looked for, should this process die
+	}
 	now := p.now()
 	switch {
 	case p.ledgerErr != nil:
@@ -79,7 +82,7 @@ func (p *pass) claim(ctx context.Context, a policy.Action) {
 		return
 	default:
 		p.claimed = held
-		p.ledger.raw = merged(l.raw, set)
+		p.ledger.raw, p.ledger.decided = merged(l.raw, set), decisionOn(p.work.Request)
 	}
 }
 
@@ -127,13 +130,13 @@ func (p *pass) readAgain(ctx context.Context) error {
 
 // record writes what was done: plugin data first, which all replicas share, then this replica's memory.
 func (p *pass) record(ctx context.Context) (Result, error) {
-	if p.claimed == held {
+	if p.claimed == held || p.leftBehind() {
 		c := claim{}
 		passing := slices.ContainsFunc(p.errs, func(err error) bool { return !lasting(err) })
 		if p.unclear || p.dirty && passing && p.heldBack() { // the next pass has to look, too
 			c = p.mine(p.ledger.raw[keyEffect])
 		}
-		set, expect := p.ledger.swap(encode(p.work.Request, p.work.Link.Incidents, c, p.ledger.upstream && len(p.errs) > 0))
+		set, expect := p.ledger.swap(encode(p.work.Request, p.work.Link.Incidents, c, p.ledger.upstream && (p.claimed != held || len(p.errs) > 0)))
 		// The pass may be out of time; what it did must be recorded all the same.
 		recordCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordFor)
 		defer cancel()
@@ -150,6 +153,13 @@ func (p *pass) record(ctx context.Context) (Result, error) {
 		return result, soonest(p.errs)
 	}
 	return result, nil
+}
+
+// leftBehind reports whether a claim was left of which nothing came: nothing turned out to be missing, in no lane.
+func (p *pass) leftBehind() bool {
+	c := p.ledger.claim
+	over := c.holder == p.Replica || !p.now().Before(c.until)
+	return c.holder != "" && over && p.claimed == unclaimed && !p.rules.DryRun && !p.heldBack()
 }
 
 func merged(raw, set map[string]string) map[string]string {

@@ -1,10 +1,12 @@
 package reconcile
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/pdhook/pdhook/internal/access"
+	"github.com/pdhook/pdhook/internal/policy"
 )
 
 func TestAnotherReplicasClaimHoldsBackTheIncidentButNotTheApproval(t *testing.T) {
@@ -98,7 +100,7 @@ func TestARequestThatIsDecidedBetweenClaimAndCreation(t *testing.T) {
 		inWorld(t, func(t *testing.T, w *world) {
 			w.hooks["swap"] = func() { w.reviewBy(pdhook, access.Approved, "on call") }
 			w.once(w.replica("a"), access.CauseCreated)
-			w.wantWrites("claim open", "create SPAY", "note Q1", "note Q1", "resolve Q1", "record")
+			w.wantWrites("claim open", "create SPAY", "claim open", "note Q1", "note Q1", "resolve Q1", "record")
 		})
 	})
 	t.Run("opens it after a crash, because it may be open already", func(t *testing.T) {
@@ -162,4 +164,144 @@ func TestARequestThatIsGoneBeforeItIsClaimedOpensNoIncident(t *testing.T) {
 			t.Errorf("an incident was opened for a request that is gone:\n%s", w.end())
 		}
 	})
+}
+
+func TestADecisionIsToldOnceAlsoWhenWhoToldItDiesAndTheRequestIsGoneByThen(t *testing.T) {
+	for _, call := range []string{"note", "resolve"} {
+		for _, heir := range []string{"a", "b"} {
+			inWorld(t, func(t *testing.T, w *world) {
+				r := w.replica("a")
+				w.settle(r, nil)
+				w.bob(access.Approved, "fine")
+				w.fail = func(name string, _ int) fault {
+					if name == call && (name != "note" || len(w.notes["Q1"]) == 1) {
+						return orphaned
+					}
+					return works
+				}
+				_, _, _ = w.look(r, access.CauseChanged)
+				w.fail = nil
+				w.expire()
+				time.Sleep(claimFor)
+				w.settle(w.replica(heir), nil)
+				wantIn(t, w.end(), "note Access request has been approved / Reason: fine\n")
+				if n := len(w.notes["Q1"]); n > 2 || w.incidents[0].Open() {
+					t.Errorf("killed after its %s, heir %s: want bob's review and the decision told, and the incident ended:\n%s", call, heir, w.end())
+				}
+			})
+		}
+	}
+}
+
+func TestAnIncidentThatCouldNotBeRecordedIsEndedAlsoWhenItsServiceHasAnotherNameByThen(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		r := w.replica("a")
+		w.fail = w.nothingIsRecorded()
+		_, _, _ = w.look(r, access.CauseCreated)
+		w.fail = nil
+		w.services[0].Name = "old payments"
+		w.bob(access.Approved, "fine")
+		w.settle(r, nil)
+		if len(w.incidents) != 1 || w.incidents[0].Open() || len(w.notes["Q1"]) != 2 {
+			t.Errorf("want the incident told and ended:\n%s", w.end())
+		}
+	})
+}
+
+func TestADecisionThatFallsWithinThePassIsToldOnceAlsoWhenTheRequestIsGoneAfterAKill(t *testing.T) {
+	for _, heir := range []string{"a", "b"} {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.aliceIsOnCall()
+			w.fail = func(call string, _ int) fault { return map[string]fault{"resolve": orphaned}[call] }
+			_, _, _ = w.look(w.replica("a"), access.CauseCreated)
+			w.fail = nil
+			w.expire()
+			time.Sleep(claimFor)
+			w.settle(w.replica(heir), nil)
+			told := 0
+			for _, n := range w.notes["Q1"] {
+				if strings.HasPrefix(n.Content, "Access request has been") {
+					told++
+				}
+			}
+			if told != 1 || w.incidents[0].Open() {
+				t.Errorf("heir %s: want the approval told once, and the incident ended:\n%s", heir, w.end())
+			}
+		})
+	}
+}
+
+func TestAnIncidentIsStillLookedForWhenItsCreatorDiedAfterTellingTheDecisionOnAnother(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.annotate("notify", "payments", "shipping")
+		w.aliceIsOnCall()
+		created := 0
+		w.fail = func(call string, _ int) fault {
+			switch call {
+			case "create":
+				created++
+				return map[int]fault{1: severed}[created]
+			case "note":
+				return orphaned
+			}
+			return works
+		}
+		_, _, _ = w.look(w.replica("a"), access.CauseCreated)
+		w.fail = nil
+		w.rules.Notify = policy.NotifyUnlessApproved // else the review alone would have it opened
+		time.Sleep(claimFor)
+		w.settle(w.replica("b"), nil)
+		if len(w.incidents) != 2 || w.incidents[0].Open() || w.incidents[1].Open() {
+			t.Errorf("want both incidents ended:\n%s", w.end())
+		}
+	})
+}
+
+func TestAClaimIsGivenUpOnceNothingIsMissingAnyMore(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.annotate("notify", "payments", "shipping")
+		failing := map[string]fault{"create": lost, "get incident": refusing} // each once
+		w.fail = func(call string, _ int) fault {
+			defer delete(failing, call)
+			return failing[call]
+		}
+		r := w.replica("a")
+		w.settle(r, nil)
+		if left := w.data[request]; left[keyHolder] != "" || left[keyEffect] != "" || left[keyUntil] != "" {
+			t.Errorf("a claim is left although everything is done:\n%s", w.end())
+		}
+		writes := len(w.writes)
+		w.once(r, access.CauseTimer)
+		if len(w.writes) != writes {
+			t.Errorf("another look wrote %q", w.writes[writes:])
+		}
+	})
+}
+
+func TestAClaimIsLeftWhereItIsWhileSomethingMayBeBehindIt(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		holder string
+		given  func(w *world)
+	}{
+		{"another replica is at work", "b", func(*world) {}},
+		{"the incident cannot be read", "a", func(w *world) {
+			w.fail = func(call string, _ int) fault { return map[string]fault{"get incident": refusing}[call] }
+		}},
+		{"a dry run writes nothing", "a", func(w *world) { w.rules.DryRun = true }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				r := w.replica("a")
+				w.settle(r, nil)
+				w.data[request][keyEffect], w.data[request][keyHolder] = effectReopen, tt.holder
+				w.data[request][keyUntil] = time.Now().Add(claimFor).Format(time.RFC3339)
+				tt.given(w)
+				_, _, _ = w.look(r, access.CauseTimer)
+				if got := w.data[request][keyHolder]; got != tt.holder {
+					t.Errorf("the claim is held by %q, want %q", got, tt.holder)
+				}
+			})
+		})
+	}
 }

@@ -42,8 +42,9 @@ func (w *world) endOfRequest(id access.RequestID) string {
 func (w *world) endOfIncidents() string {
 	var b strings.Builder
 	incidents := slices.Clone(w.incidents)
+	first := func(i access.Incident) access.ServiceID { return cmp.Or(w.opened[i.ID].Service, i.Service) } // before it was moved
 	slices.SortStableFunc(incidents, func(a, b access.Incident) int {
-		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Key, b.Key))
+		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Key, b.Key), cmp.Compare(first(a), first(b)))
 	})
 	for _, i := range incidents {
 		fmt.Fprintf(&b, "incident on %s, key %s, %s\n", i.Service, strings.Replace(i.Key, string(request), "ID", 1), i.Status)

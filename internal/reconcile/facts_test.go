@@ -501,7 +501,7 @@ func TestADryRunDecidesAndRecordsAndChangesNothing(t *testing.T) {
 			}
 			w.rules.DryRun = false
 			w.once(r, access.CauseReload)
-			w.wantWrites("claim open", "review", "create SPAY", "note Q1", "note Q1", "resolve Q1", "record")
+			w.wantWrites("claim open", "review", "create SPAY", "claim open", "note Q1", "note Q1", "resolve Q1", "record")
 		})
 	})
 }

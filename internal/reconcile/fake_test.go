@@ -70,8 +70,8 @@ func (t teleport) PluginData(ctx context.Context, id access.RequestID) (data map
 
 func (t teleport) UpdatePluginData(ctx context.Context, id access.RequestID, set, expect map[string]string) error {
 	what := "record"
-	if set[keyHolder] != "" {
-		what = "claim " + set[keyEffect]
+	if next := merged(expect, set); next[keyHolder] != "" {
+		what = "claim " + next[keyEffect]
 	}
 	return t.w.call(ctx, "swap", what, func() error {
 		now := t.w.data[id]

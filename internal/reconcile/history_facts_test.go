@@ -138,6 +138,7 @@ func (f fact) happen(r *run) []hint {
 	case outageOpens, outageAcked, outageEnds:
 		return f.outage(w)
 	case renamed, disabled:
+		r.renamed = r.renamed || f.kind == renamed
 		return f.reorganise(w)
 	case squatted, squatterGone:
 		return f.squat(w)
@@ -296,9 +297,7 @@ func (f fact) own(r *run) []hint {
 		own.Status, own.MergedInto = access.Resolved, survivor.ID
 		r.survivors[survivor.ID] = append(r.survivors[survivor.ID], f.id())
 	case ownMoved:
-		if r.moved[own.ID] = time.Now(); own.Service != f.serviceID() {
-			delete(r.moved, own.ID) // back again
-		}
+		r.moved[own.ID] = time.Now()
 		own.Service = map[access.ServiceID]access.ServiceID{"SPAY": "SSHIP", "SSHIP": "SPAY"}[own.Service]
 		return webhook("incident.service_updated", *own)
 	}

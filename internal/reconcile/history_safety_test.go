@@ -21,12 +21,13 @@ type safety struct {
 	read      map[caller]time.Time                     // when Teleport last showed a process a request
 	touched   map[access.IncidentID]bool               // by people
 	survivors map[access.IncidentID][]access.RequestID // others' incidents, into which some of the requests were merged
-	moved     map[access.IncidentID]time.Time          // to another service
+	moved     map[access.IncidentID]time.Time          // to another service, or back
 	reopened  map[access.IncidentID]int                // by pdhook
 	lastWrite time.Time
 	lags      map[access.RequestID]int // how often Teleport did not show a request that it has
 	emptied   bool                     // a store was lost
 	killed    bool                     // a process was
+	renamed   bool                     // a service was
 	ruled     bool                     // a rule named services
 }
 
@@ -149,7 +150,9 @@ func (s *safety) checkOwn(id access.RequestID, what string, incident access.Inci
 // checkStatus: pdhook resolves and reopens its own incidents where it opened them, and only when it may.
 func (s *safety) checkStatus(id access.RequestID, verb string, incident access.IncidentID) {
 	s.checkOwn(id, map[string]string{"resolve": "resolved", "reopen": "reopened"}[verb], incident)
-	if at, is := s.moved[incident]; is && time.Since(at) > patience && !s.mayBeFound(id) {
+	i, _ := pagerduty{s.w}.find(incident)
+	at, moved := s.moved[incident]
+	if moved && !s.opened(*i, id, i.Service) && time.Since(at) > patience && !s.mayBeFound(id) {
 		s.fault("%s: %s of %s, which was moved to another service", id, verb, incident)
 	}
 	pending := s.w.requests[id].State == access.Pending
@@ -238,11 +241,21 @@ func (s *safety) settled(living []*life) {
 			continue // with the store went the only knowledge of it
 		}
 		for _, i := range s.w.incidents {
-			if _, moved := s.moved[i.ID]; i.Open() && !moved && s.opened(i, id, i.Service) {
+			if _, moved := s.moved[i.ID]; i.Open() && !moved && s.opened(i, id, i.Service) && !s.unfindable(id, i.ID, living) {
 				s.fault("%s is decided or gone, and its incident %s is still open", id, i.ID)
 			}
 		}
 	}
+}
+
+// unfindable reports whether an incident is on nobody's record, and the name under which its service is may have meant
+// another one when it was opened: by whoever died before it was recorded.
+func (s *safety) unfindable(id access.RequestID, incident access.IncidentID, living []*life) bool {
+	recorded := strings.Contains(s.w.data[id][keyRecord], fmt.Sprintf("%q", incident)) ||
+		slices.ContainsFunc(living, func(l *life) bool {
+			return slices.ContainsFunc(l.store.links[id].Incidents, func(i access.LinkedIncident) bool { return i.ID == incident })
+		})
+	return s.killed && s.renamed && !recorded
 }
 
 // checkPending: what is pending has its incidents, and is reviewed where its requester qualifies.

@@ -13,6 +13,10 @@ import (
 
 // open makes sure that the request has its incident on one service.
 func (p *pass) open(ctx context.Context, linked *access.LinkedIncident) error {
+	if kept, is := p.unrecorded(*linked); is {
+		*linked = kept
+		return p.readIncident(ctx, linked)
+	}
 	if linked.Service == "" {
 		service, err := p.service(ctx, linked.Ref)
 		if err != nil {
@@ -40,6 +44,18 @@ func (p *pass) open(ctx context.Context, linked *access.LinkedIncident) error {
 		incident, err = p.createBeside(ctx, linked)
 	}
 	return p.created(linked, incident, err)
+}
+
+// unrecorded gives the incident that this replica has opened or found for a service, but could not record: by now the
+// name of the service may mean nothing any more. One that another replica has found elsewhere meanwhile stands there.
+func (p *pass) unrecorded(linked access.LinkedIncident) (access.LinkedIncident, bool) {
+	at := slices.IndexFunc(p.kept, func(k access.LinkedIncident) bool {
+		return linked.ID == "" && k.Ref == linked.Ref && k.ID != "" && k.Verified && !p.stands(k.ID) && !p.hasLeft(k.ID)
+	})
+	if at < 0 {
+		return access.LinkedIncident{}, false
+	}
+	return p.kept[at], true
 }
 
 // created records a new incident, or why there is none.
@@ -101,7 +117,7 @@ func (p *pass) index(linked *access.LinkedIncident) int {
 }
 
 // find looks for an incident of ours that was opened but never recorded, over all statuses and dates: one
-// that a person resolved meanwhile is not opened a second time.
+// that a person resolved meanwhile is not opened a second time. In the place of one that is linked only a later one can be.
 func (p *pass) find(ctx context.Context, linked *access.LinkedIncident) (bool, error) {
 	for _, key := range []string{access.IncidentKey(p.id), access.FallbackIncidentKey(p.id)} {
 		incidents, err := p.Incidents.IncidentsByKey(ctx, key, linked.Service)
@@ -110,7 +126,8 @@ func (p *pass) find(ctx context.Context, linked *access.LinkedIncident) (bool, e
 			return false, err
 		}
 		for _, incident := range incidents {
-			if !incident.Open() && slices.Contains(linked.Left, incident.ID) {
+			earlier := linked.ID != "" && incident.Created.Before(p.seen[linked.ID].Created)
+			if earlier || p.stands(incident.ID) || !incident.Open() && p.hasLeft(incident.ID) {
 				continue
 			}
 			owned, why, err := p.owned(ctx, incident, linked.Service)
@@ -127,6 +144,16 @@ func (p *pass) find(ctx context.Context, linked *access.LinkedIncident) (bool, e
 		}
 	}
 	return false, nil
+}
+
+// hasLeft reports whether the request, which came back, has left an incident behind; by now it may be on another service.
+func (p *pass) hasLeft(id access.IncidentID) bool {
+	return slices.ContainsFunc(p.work.Link.Incidents, func(i access.LinkedIncident) bool { return slices.Contains(i.Left, id) })
+}
+
+// stands reports whether an incident is linked already, if only for another service, from which it was moved.
+func (p *pass) stands(id access.IncidentID) bool {
+	return slices.ContainsFunc(p.work.Link.Incidents, func(i access.LinkedIncident) bool { return i.ID == id })
 }
 
 // note writes one note, unless it is there already. Notes of a merged incident go to the survivor.

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -272,6 +273,52 @@ func TestAnIncidentThatWasMovedIsNotResolved(t *testing.T) {
 		w.once(r, access.CauseChanged)
 		if !w.incidents[0].Open() || len(w.incidents) != 1 {
 			t.Errorf("want one incident, open\n%s", w.end())
+		}
+	})
+}
+
+func TestAnIncidentThatWasMovedToAnotherServiceToNotifyStandsForOneOfThem(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.annotate("notify", "payments", "shipping")
+		w.refuse["SPAY"] = &access.Failure{Class: access.Permanent, Err: errors.New("the service is disabled")}
+		r := w.replica("a")
+		w.settle(r, nil)
+		w.incidents[0].Service = "SPAY" // from shipping
+		delete(w.refuse, "SPAY")
+		w.fail = func(call string, _ int) fault { return map[string]fault{"swap": severed}[call] } // a claim is left
+		_, _, _ = w.look(r, access.CauseTimer)
+		w.fail = nil
+		w.settle(r, nil)
+		if len(w.incidents) != 2 || w.incidents[1].Service != "SPAY" {
+			t.Errorf("want an incident of its own on payments:\n%s", w.end())
+		}
+		w.bob(access.Denied, "no")
+		w.settle(r, nil)
+		if len(w.notes["Q1"]) != 2 || len(w.notes["Q2"]) != 2 {
+			t.Errorf("want each incident told once:\n%s", w.end())
+		}
+	})
+}
+
+func TestAnIncidentThatAnotherReplicaFoundElsewhereIsNotTakenBack(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.annotate("notify", "payments", "shipping")
+		disabled := &access.Failure{Class: access.Permanent, Err: errors.New("the service is disabled")}
+		w.refuse["SSHIP"] = disabled
+		a := w.replica("a")
+		w.fail = w.nothingIsRecorded()
+		_, _, _ = w.look(a, access.CauseCreated)
+		w.fail = nil
+		w.incidents[0].Service = "SSHIP" // from payments
+		delete(w.refuse, "SSHIP")
+		w.refuse["SPAY"] = disabled
+		time.Sleep(claimFor)
+		w.settle(w.replica("b"), nil)
+		w.settle(a, nil)
+		w.bob(access.Denied, "no")
+		w.settle(a, nil)
+		if len(w.notes["Q1"]) != 2 {
+			t.Errorf("want the review and the decision told once:\n%s", w.end())
 		}
 	})
 }

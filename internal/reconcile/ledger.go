@@ -39,6 +39,7 @@ type ledger struct {
 	raw       map[string]string // as stored: what the next swap expects
 	incidents []access.LinkedIncident
 	claim     claim
+	decided   decided
 	upstream  bool // begun by Teleport's own plugin: notes may be there that pdhook has not counted yet
 }
 
@@ -50,12 +51,27 @@ type claim struct {
 	reopening []access.IncidentID // that the holder means to reopen: found open, one was reopened
 }
 
+// decided is how a request ended. It is shared before anybody is told: who told it may die, and Teleport forget the
+// request, before that is on record.
+type decided struct {
+	State  access.State `json:"state,omitempty"`
+	Reason string       `json:"reason,omitempty"`
+}
+
+func decisionOn(req access.Request) decided {
+	if req.State == access.Pending {
+		return decided{}
+	}
+	return decided{req.State, req.ResolveReason}
+}
+
 // record is the stored form of pdhook's own key.
 type record struct {
 	Version   int                     `json:"v"`
 	Incidents []access.LinkedIncident `json:"incidents,omitempty"`
 	Upstream  bool                    `json:"upstream,omitempty"`
 	Reopening []access.IncidentID     `json:"reopening,omitempty"` // part of the claim
+	Decided   decided                 `json:"decided,omitzero"`
 }
 
 const recordVersion = 1
@@ -74,7 +90,7 @@ func parseLedger(raw map[string]string) (ledger, error) {
 		for _, incident := range r.Incidents {
 			l.incidents = append(l.incidents, sharedPart(incident))
 		}
-		l.upstream, l.claim.reopening = r.Upstream, r.Reopening
+		l.upstream, l.claim.reopening, l.decided = r.Upstream, r.Reopening, r.Decided
 		return l, nil
 	}
 	l.upstream = len(raw) > 0
@@ -93,6 +109,9 @@ func (l ledger) request(id access.RequestID) access.Request {
 	r := access.Request{
 		ID: id, User: l.raw[keyUser], Reason: l.raw[keyReason], ResolveReason: l.raw[keyResolve],
 		State: access.State(l.raw[keyResolution]),
+	}
+	if r.State == "" {
+		r.State, r.ResolveReason = l.decided.State, l.decided.Reason
 	}
 	if l.raw[keyRoles] != "" {
 		r.Roles = strings.Split(l.raw[keyRoles], ",")
@@ -145,7 +164,7 @@ func encode(req access.Request, incidents []access.LinkedIncident, c claim, upst
 		set[keyReviews] = strconv.Itoa(reviews)
 	}
 	// Marshalling plain structs of strings and numbers cannot fail.
-	text, _ := json.Marshal(record{Version: recordVersion, Incidents: shared, Upstream: upstream, Reopening: c.reopening})
+	text, _ := json.Marshal(record{Version: recordVersion, Incidents: shared, Upstream: upstream, Reopening: c.reopening, Decided: decisionOn(req)})
 	set[keyRecord] = string(text)
 	return set
 }

@@ -39,7 +39,7 @@ func (p *pass) remember(ctx context.Context) {
 	if !slices.ContainsFunc(p.errs, func(err error) bool { return !lasting(err) }) {
 		outcome.Finished = p.events
 	}
-	p.sayDecision(ctx)
+	p.sayDecision(ctx) // a conflict may have led to another
 	p.write(ctx, outcome)
 }
 
@@ -62,13 +62,14 @@ func (p *pass) sayMovedNames(before, now map[string]access.ServiceID) {
 	}
 }
 
-// sayDecision logs a decision that differs from the last one.
+// sayDecision logs a decision that differs from the last one, before what is done because of it.
 func (p *pass) sayDecision(ctx context.Context) {
 	d := p.work.Decision
-	if d.Verdict == "" {
+	if d.Verdict == "" || d.Verdict == p.told.Verdict && d.Sentence == p.told.Sentence {
 		return
 	}
 	last, err := p.Links.Decision(ctx, p.id)
+	p.told = d
 	if err == nil && last.Verdict == d.Verdict && last.Sentence == d.Sentence {
 		return
 	}

@@ -29,7 +29,8 @@ func (p *pass) observe(ctx context.Context) (concerned bool, err error) {
 		return false, nil
 	}
 	p.route()
-	if !p.linked && !p.rules.Concerned(req) && len(p.routes) == 0 {
+	named := p.linked || p.rules.Concerned(req) || len(p.routes) > 0
+	if !named && p.Routes == nil {
 		return false, nil
 	}
 	if err := p.readLedger(ctx); err != nil {
@@ -38,6 +39,9 @@ func (p *pass) observe(ctx context.Context) (concerned bool, err error) {
 		}
 		p.ledgerErr = err // the evaluation goes on: approval needs no plugin data
 		p.errs = append(p.errs, err)
+	}
+	if !named && len(p.ledger.incidents) == 0 {
+		return false, nil // nor did a rule name it that is gone by now, together with the store
 	}
 	p.work.Claimed = p.work.Claimed || p.due()
 	if p.work.Request.State != access.Pending && !p.begun() && !p.work.Claimed {
@@ -53,25 +57,40 @@ func (p *pass) observe(ctx context.Context) (concerned bool, err error) {
 
 // comeBack starts anew for a request that pdhook ended as expired, but that is pending all the same: a list that
 // lagged behind had lost it. Its incident was resolved and tells nobody any more, unless its end was not even begun.
-// One that this replica has not ended itself may be the new one, which another has opened by now.
 func (p *pass) comeBack() {
 	if p.work.Request.State != access.Pending {
 		return
 	}
-	here, anywhere := p.work.Link.State == access.Expired, access.State(p.ledger.raw[keyResolution]) == access.Expired
 	for i, incident := range p.work.Link.Incidents {
-		untold := incident.ID != "" && !incident.Noted && !incident.Ended
-		if untold || !anywhere && (!here || incident.ID != "" && !slices.Contains(p.known, incident.ID)) {
+		if !p.endedAsExpired(incident) {
 			continue
 		}
-		left := incident.Left
-		if incident.ID != "" {
-			left = append(slices.Clone(left), incident.ID)
+		ended, left := incident.ID, incident.Left
+		if kept, is := p.unrecorded(incident); is && begunToEnd(kept) {
+			ended = kept.ID
+		}
+		if ended != "" {
+			left = append(slices.Clone(left), ended)
 			p.dirty = true // it may not be resolved after all
 		}
 		p.work.Link.Incidents[i] = access.LinkedIncident{Ref: incident.Ref, Service: incident.Service, ServiceName: incident.ServiceName, Left: left}
 	}
 }
+
+// endedAsExpired reports whether the end of an incident was begun because the request seemed to be gone: by what all
+// replicas share, or by what this one remembers, which may not be on record. What it does not remember may be the new
+// incident, which another replica has opened by now.
+func (p *pass) endedAsExpired(incident access.LinkedIncident) bool {
+	here, anywhere := p.work.Link.State == access.Expired, access.State(p.ledger.raw[keyResolution]) == access.Expired
+	if incident.ID == "" {
+		return here || anywhere
+	}
+	return anywhere && begunToEnd(incident) || here && slices.ContainsFunc(p.kept, func(k access.LinkedIncident) bool {
+		return k.ID == incident.ID && (begunToEnd(k) || begunToEnd(incident))
+	})
+}
+
+func begunToEnd(i access.LinkedIncident) bool { return i.Noted || i.Ended }
 
 // recall reads this replica's memory. It only helps: plugin data and the two systems are the truth.
 func (p *pass) recall(ctx context.Context) {
@@ -88,9 +107,7 @@ func (p *pass) recall(ctx context.Context) {
 		p.warnOnce("reading the store", err)
 	}
 	link.Request = p.id
-	for _, incident := range link.Incidents {
-		p.known = append(p.known, incident.ID)
-	}
+	p.kept = slices.Clone(link.Incidents)
 	p.work.Link = link
 }
 
@@ -130,12 +147,12 @@ func (p *pass) lastSeen() access.Request {
 	link := p.work.Link
 	req := p.ledger.request(p.id)
 	if p.linked {
-		state := link.State
+		state, reason := link.State, link.Resolve
 		if state == access.Pending {
-			state = req.State
+			state, reason = req.State, req.ResolveReason
 		}
 		req = access.Request{ID: p.id, User: link.User, Roles: link.Roles, Reason: link.Reason, Created: link.Created,
-			Expires: link.Expires, State: state, ResolveReason: link.Resolve, Reviews: link.Reviews}
+			Expires: link.Expires, State: state, ResolveReason: reason, Reviews: link.Reviews}
 	}
 	if req.State != access.Approved && req.State != access.Denied && req.State != access.Promoted {
 		req.State, req.ResolveReason = access.Expired, ""

@@ -137,8 +137,8 @@ type pass struct {
 	facts   policy.Facts
 	work    policy.Work
 	ledger  ledger
-	linked  bool                // the store knows the request
-	known   []access.IncidentID // that the store knows of the request
+	linked  bool                    // the store knows the request
+	kept    []access.LinkedIncident // as the store knows them
 	bot     access.UserID
 	seen    map[access.IncidentID]access.Incident // read in this pass
 	errs    []error
@@ -152,6 +152,7 @@ type pass struct {
 	reviewFailed error
 	notes        map[access.IncidentID][]access.Note
 
+	told      access.Decision     // the last that sayDecision saw
 	undecided bool                // another look may approve: nobody is denied before it
 	announced []access.IncidentID // that the claim says may be reopened
 	again     bool                // the request was read again since the claim
@@ -182,6 +183,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, id access.RequestID, cause s
 		p.introduce(ctx)
 	}
 	p.decide(ctx)
+	p.sayDecision(ctx)
 	p.act(ctx)
 	return p.record(ctx)
 }

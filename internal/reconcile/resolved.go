@@ -122,8 +122,7 @@ func (p *pass) reopen(ctx context.Context, linked *access.LinkedIncident, a poli
 
 // replace opens an incident in the place of one that stays resolved, unless an earlier pass did so already.
 func (p *pass) replace(ctx context.Context, linked *access.LinkedIncident) error {
-	resolved := linked.ID
-	if _, err := p.find(ctx, linked); err != nil || linked.ID != resolved {
+	if found, err := p.find(ctx, linked); err != nil || found {
 		return err
 	}
 	incident, err := p.create(ctx, linked, access.IncidentKey(p.id))

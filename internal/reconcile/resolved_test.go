@@ -120,7 +120,7 @@ func TestARequestThatIsDecidedBeforeItsIncidentIsReopenedLeavesItResolved(t *tes
 		w.writes = nil
 		w.hooks["swap"] = func() { w.bob(access.Denied, "no") }
 		w.once(r, access.CauseChanged)
-		w.wantWrites("claim reopen", "note Q1", "note Q1", "record")
+		w.wantWrites("claim reopen", "claim reopen", "note Q1", "note Q1", "record")
 	})
 }
 
@@ -290,5 +290,43 @@ func TestAnotherIncidentIsOpenedWhileADenialFails(t *testing.T) {
 			t.Fatalf("%d incidents, want 2", len(w.incidents))
 		}
 		wantIn(t, w.opened["Q2"].Details, "Not approved automatically: alice@example.com is not on call for payments: nobody is.")
+	})
+}
+
+func TestAReplacementBesideAStrangersIncidentIsFoundAgain(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		retrigger(w)
+		w.noReopen = true
+		r := w.replica("a")
+		w.settle(r, nil)
+		time.Sleep(time.Minute)
+		w.resolvedBySomebody("Q1")
+		w.incident(access.IncidentKey(request), "SPAY", stranger)
+		w.fail = func(call string, _ int) fault { return map[string]fault{"create": severed}[call] }
+		_, _, _ = w.look(r, "webhook incident.resolved")
+		w.fail = nil
+		w.settle(r, nil)
+		w.bob(access.Denied, "no")
+		w.settle(r, nil)
+		if n := len(w.incidents); n != 3 || w.incidents[2].Open() || len(w.notes["Q3"]) != 3 {
+			t.Errorf("want one replacement, told and ended:\n%s", w.end())
+		}
+	})
+}
+
+func TestWhatIsOlderThanTheResolvedIncidentDoesNotReplaceIt(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		retrigger(w)
+		w.noReopen = true
+		older := w.incident(access.IncidentKey(request), "SPAY", bot) // opened by whoever lost its store and record
+		w.resolvedBySomebody(older.ID)
+		time.Sleep(time.Second)
+		r := w.replica("a")
+		w.settle(r, nil)
+		w.resolvedBySomebody("Q2")
+		w.settle(r, nil)
+		if len(w.incidents) != 3 || !w.incidents[2].Open() {
+			t.Errorf("want another incident, which is open:\n%s", w.end())
+		}
 	})
 }

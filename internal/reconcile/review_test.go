@@ -16,7 +16,7 @@ func TestTheReviewComesBeforeTheIncident(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.aliceIsOnCall()
 		w.once(w.replica("a"), access.CauseCreated)
-		w.wantWrites("claim open", "review", "create SPAY", "note Q1", "note Q1", "resolve Q1", "record")
+		w.wantWrites("claim open", "review", "create SPAY", "claim open", "note Q1", "note Q1", "resolve Q1", "record")
 		wantIn(t, w.details(), "Approved automatically: alice@example.com is on call for payments (level 1, since 1999-12-31T23:00:00Z).")
 		reason := w.requests[request].Reviews[0].Reason
 		if want := "\npdhook: basis=none oncall=PPAY/1/UALICE/SCHED read=2000-01-01T00:00:00Z"; !strings.HasSuffix(reason, want) {
@@ -156,7 +156,7 @@ func TestAFailureBesideTheApprovalDoesNotHoldItUp(t *testing.T) {
 			w.stores["a"].broken = errors.New("disk full")
 			w.once(r, access.CauseCreated)
 			w.once(r, access.CauseTimer)
-			w.wantWrites("claim open", "review", "create SPAY", "note Q1", "note Q1", "resolve Q1", "record")
+			w.wantWrites("claim open", "review", "create SPAY", "claim open", "note Q1", "note Q1", "resolve Q1", "record")
 			if got := strings.Count(w.log.String(), "disk full"); got != 2 { // reading and writing
 				t.Errorf("the store's failure was logged %d times, want once each for reading and writing", got)
 			}

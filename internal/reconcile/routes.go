@@ -60,7 +60,7 @@ func (p *pass) fallBack(ctx context.Context) bool {
 	named := len(p.routes) > 0
 	p.routes = nil // looked up once a pass
 	annotated := p.rules.NotifyRefs(p.work.Request)
-	if !named || len(annotated) == 0 || slices.ContainsFunc(p.work.Link.Incidents, begunOn) {
+	if !named || len(annotated) == 0 || slices.ContainsFunc(p.work.Link.Incidents, p.begunOn) {
 		return false
 	}
 	errs := p.findServices(ctx)
@@ -73,7 +73,10 @@ func (p *pass) fallBack(ctx context.Context) bool {
 }
 
 // begunOn reports whether the service of an incident is known, or its incident.
-func begunOn(i access.LinkedIncident) bool { return i.ID != "" || i.Service != "" || i.Ended }
+func (p *pass) begunOn(i access.LinkedIncident) bool {
+	_, unrecorded := p.unrecorded(i)
+	return i.ID != "" || i.Service != "" || i.Ended || unrecorded
+}
 
 // findServices looks the planned services up, side by side, and gives an error or nil for each.
 func (p *pass) findServices(ctx context.Context) []error {

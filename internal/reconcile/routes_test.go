@@ -271,3 +271,33 @@ func TestAChangeOfRulesAsksPagerDutyNothingThatIsRemembered(t *testing.T) {
 		}
 	})
 }
+
+func TestAnIncidentThatCouldNotBeRecordedFixesTheServicesAlsoWhenRulesNameNoneAnyMore(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.annotate("notify", "shipping")
+		r := w.routed("a", &byRules{services: []string{"payments"}})
+		w.fail = w.nothingIsRecorded()
+		_, _, _ = w.look(r, access.CauseCreated)
+		w.fail = nil
+		w.services[0].Name = "old payments"
+		clear(w.remembered)
+		w.bob(access.Approved, "fine")
+		w.settle(r, nil)
+		if len(w.incidents) != 1 || w.incidents[0].Open() {
+			t.Errorf("want the one incident told and ended:\n%s", w.end())
+		}
+	})
+}
+
+func TestWhatARuleBeganIsFinishedAlsoWhenTheRuleIsGoneTogetherWithTheStore(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.annotate("notify")
+		w.annotate("services")
+		w.settle(w.routed("a", &byRules{services: []string{"payments"}}), nil)
+		w.bob(access.Denied, "no")
+		w.settle(w.routed("b", &byRules{}), nil)
+		if len(w.incidents) != 1 || w.incidents[0].Open() || len(w.notes["Q1"]) != 2 {
+			t.Errorf("want the incident told and ended:\n%s", w.end())
+		}
+	})
+}

@@ -3,6 +3,8 @@ package webhook
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -82,9 +84,35 @@ func (d *Dispatcher) record(ctx context.Context, all []concern) bool {
 		for _, id := range c.requests {
 			d.wake(id, "webhook "+c.event.Type)
 		}
-		d.log.Debug("webhook dispatched", "event_id", c.event.ID, "event_type", c.event.Type, "outcome", c.outcome())
+		d.log.LogAttrs(ctx, c.level(), "webhook dispatched", c.attrs()...)
 	}
 	return done
+}
+
+// level keeps what concerns nobody out of the usual log: most webhooks of an account do not.
+func (c concern) level() slog.Level {
+	if len(c.requests) == 0 {
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
+}
+
+// told is how many requests a line names: whoever follows one of them finds it in there.
+const told = 10
+
+func (c concern) attrs() []slog.Attr {
+	attrs := []slog.Attr{slog.String("event_id", string(c.event.ID)), slog.String("event_type", c.event.Type), slog.String("outcome", c.outcome())}
+	if len(c.event.Incidents) > 0 {
+		attrs = append(attrs, slog.String("pd_incident_id", string(c.event.Incidents[0])))
+	}
+	if len(c.requests) == 0 {
+		return attrs
+	}
+	named := make([]string, 0, told)
+	for _, id := range c.requests[:min(told, len(c.requests))] {
+		named = append(named, string(id))
+	}
+	return append(attrs, slog.String("request_id", strings.Join(named, ",")))
 }
 
 // outcome is what the list of deliveries shows for the event.

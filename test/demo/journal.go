@@ -21,10 +21,6 @@ type line struct {
 	Message  string `json:"msg"`
 	Webhooks string `json:"webhooks"`
 	Admin    string `json:"admin"`
-	Request  string `json:"request_id"`
-	Verdict  string `json:"verdict"`
-	Why      string `json:"why"`
-	Cause    string `json:"cause"`
 }
 
 func (j journal) text() string {

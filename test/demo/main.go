@@ -15,6 +15,7 @@ import (
 
 const usage = `usage:
   demo story [--pdhook BINARY] [--once]   tell the story; with --once end after it
+  demo sandbox [--dir DIR]                both simulators and what pdhook needs to know of them, to set it up by hand
   demo request [--user NAME] [--role R]   ask for access while the demo runs
   demo teleport --dir DIR                 only the Teleport simulator
   demo pagerduty --ca FILE                only the PagerDuty simulator
@@ -41,7 +42,7 @@ func run(ctx context.Context, args []string) error {
 	once := flags.Bool("once", false, "end after the story")
 	user := flags.String("user", "kim@example.com", "who asks")
 	role := flags.String("role", roleName, "for which role")
-	dir := flags.String("dir", "", "where identities are written")
+	dir := flags.String("dir", "", "where files are written")
 	ca := flags.String("ca", "", "certificate of pdhook's webhook endpoint")
 	err := flags.Parse(args[1:])
 	if errors.Is(err, flag.ErrHelp) || args[0] == "--help" {
@@ -54,6 +55,8 @@ func run(ctx context.Context, args []string) error {
 	switch args[0] {
 	case "story":
 		return tell(ctx, *binary, *once)
+	case "sandbox":
+		return sandbox(ctx, *dir)
 	case "request":
 		return request(ctx, *user, *role)
 	case "teleport":

@@ -13,16 +13,16 @@ import (
 	"time"
 
 	"github.com/pdhook/pdhook/internal/access"
+	"github.com/pdhook/pdhook/internal/admin"
 )
 
-const approve = string(access.Approve)
-
-var errNoDemo = errors.New("no demo is running: start it with `make demo` in another terminal")
+var errNoDemo = errors.New("no demo is running: start it with `make demo` or `make sandbox` in another terminal")
 
 // state is what `demo request` needs to find a running demo.
 type state struct {
 	Dir    string            `json:"dir"`
 	Places places            `json:"places"`
+	Status string            `json:"status"`
 	Users  map[string]string `json:"users"`
 }
 
@@ -30,7 +30,23 @@ func stateFile() string { return filepath.Join(os.TempDir(), "pdhook-demo.json")
 
 // stayUp leaves the demo running for requests until ctx ends.
 func (t *teller) stayUp(ctx context.Context) error {
-	text, err := json.Marshal(state{t.dir, t.places, t.account.users})
+	return t.findable(ctx, func() {
+		fmt.Print("\nThe demo stays up until Ctrl-C. In another terminal:\n\n")
+		for _, try := range [][2]string{
+			{"make demo-request USER=" + dana, "dana is on call now: approved"},
+			{"make demo-request USER=" + kim, "kim is not any more: dana is paged"},
+			{"bin/pdhook requests --all --addr " + strings.TrimPrefix(t.status, "http://"), "what became of all of them"},
+			{"open " + t.status, "the status page"},
+			{"tail -f " + t.path("pdhook.log"), "what pdhook logs"},
+		} {
+			fmt.Printf("  %-*s  %s\n", max(44, len("tail -f "+t.path("pdhook.log"))), try[0], try[1])
+		}
+	})
+}
+
+// findable lets `demo request` find the stage until ctx ends, and calls ready once it can.
+func (s *stage) findable(ctx context.Context, ready func()) error {
+	text, err := json.Marshal(state{s.dir, s.places, s.status, s.account.users})
 	if err != nil {
 		return err
 	}
@@ -38,15 +54,7 @@ func (t *teller) stayUp(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = os.Remove(stateFile()) }()
-	fmt.Print("\nThe demo stays up until Ctrl-C. In another terminal:\n\n")
-	for _, try := range [][2]string{
-		{"make demo-request USER=" + dana, "dana is on call now: approved"},
-		{"make demo-request USER=" + kim, "kim is not any more: dana is paged"},
-		{"curl " + t.status + "/status", "how pdhook is"},
-		{"tail -f " + t.path("pdhook.log"), "what pdhook logs"},
-	} {
-		fmt.Printf("  %-*s  %s\n", max(44, len("tail -f "+t.path("pdhook.log"))), try[0], try[1])
-	}
+	ready()
 	<-ctx.Done()
 	return nil
 }
@@ -72,11 +80,13 @@ func request(ctx context.Context, user, role string) error {
 	if err != nil {
 		return err
 	}
-	l, err := t.decided(ctx, id, "")
+	d, err := t.decided(ctx, id, "")
 	switch {
+	case errors.Is(err, admin.ErrNotRunning):
+		return fmt.Errorf("%w: start pdhook", err)
 	case err != nil:
 		return err
-	case l.Verdict != approve:
+	case d.Verdict != access.Approve:
 		return t.paged(ctx, id)
 	}
 	if err := t.approved(ctx, p, id, began); err != nil {
@@ -98,6 +108,6 @@ func runningDemo(ctx context.Context) (*teller, error) {
 	if _, err := call[any](ctx, http.MethodGet, st.Places.Control+"/incidents", nil); err != nil {
 		return nil, errNoDemo
 	}
-	return &teller{began: time.Now(), stage: &stage{dir: st.Dir, places: st.Places,
+	return &teller{began: time.Now(), stage: &stage{dir: st.Dir, places: st.Places, status: st.Status,
 		account: &account{places: st.Places, users: st.Users}}}, nil
 }

@@ -42,10 +42,6 @@ func setUp(ctx context.Context, binary string) (*stage, error) {
 		}
 		s.people[name] = p
 	}
-	s.account = &account{places: s.places}
-	if err := s.account.populate(ctx); err != nil {
-		return s, err
-	}
 	return s, s.startPdhook(ctx, binary)
 }
 
@@ -56,7 +52,11 @@ func (s *stage) startSimulators(ctx context.Context) error {
 	if err := s.simulator(ctx, "teleport", "--dir", s.dir); err != nil {
 		return err
 	}
-	return s.simulator(ctx, "pagerduty", "--ca", s.path("tls.crt"))
+	if err := s.simulator(ctx, "pagerduty", "--ca", s.path("tls.crt")); err != nil {
+		return err
+	}
+	s.account = &account{places: s.places}
+	return s.account.populate(ctx)
 }
 
 // simulator starts one and reads where it listens.
@@ -151,7 +151,7 @@ func (s *stage) journal() journal {
 	return j
 }
 
-// close ends pdhook first, then the simulators. It reports when pdhook did not end in order.
+// close ends pdhook first, then the simulators, and removes the files. It reports when pdhook did not end in order.
 func (s *stage) close() error {
 	for _, p := range s.people {
 		_ = p.client.Close()

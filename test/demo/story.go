@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/gravitational/teleport/api/types"
+
+	"github.com/pdhook/pdhook/internal/access"
 )
 
 const (
@@ -143,7 +145,7 @@ func (t *teller) denied(ctx context.Context) error {
 
 // granted waits for pdhook's approval and for what it writes back.
 func (t *teller) granted(ctx context.Context, p *person, id string, began time.Time) error {
-	if _, err := t.decided(ctx, id, approve); err != nil {
+	if _, err := t.decided(ctx, id, string(access.Approve)); err != nil {
 		return err
 	}
 	if err := t.approved(ctx, p, id, began); err != nil {

@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/gravitational/teleport/api/types"
+
+	"github.com/pdhook/pdhook/internal/access"
+	"github.com/pdhook/pdhook/internal/admin"
 )
 
 // teller prints what happens, each entry with the time since it began.
@@ -50,22 +54,31 @@ func (t *teller) asks(ctx context.Context, p *person, role, reason string) (id s
 }
 
 // decided tells pdhook's first decision with one of the verdicts, of any when there are none.
-func (t *teller) decided(ctx context.Context, id, verdict string) (line, error) {
-	l, err := t.journal().wait(ctx, func(l line) bool {
-		return l.Message == "Decided" && l.Request == id && (verdict == "" || l.Verdict == verdict)
+func (t *teller) decided(ctx context.Context, id, verdict string) (d access.Decision, err error) {
+	pdhook := admin.NewClient(t.status, "")
+	err = until(ctx, "pdhook has decided", func() (bool, error) {
+		found, err := pdhook.Request(ctx, access.RequestID(id))
+		switch {
+		case errors.Is(err, access.ErrNotFound):
+			return false, nil
+		case err != nil || found.Decision == nil:
+			return false, err
+		}
+		d = *found.Decision
+		return verdict == "" || string(d.Verdict) == verdict, nil
 	})
 	if err == nil {
-		why, evidence, _ := strings.Cut(l.Why, " (")
+		why, evidence, _ := strings.Cut(d.Sentence, " (")
 		arrow := " → "
-		if len(l.Cause)+len(l.Verdict)+len(why) > textWidth-5 {
+		if len(d.Cause)+len(d.Verdict)+len(why) > textWidth-5 {
 			arrow = " →\n"
 		}
 		if evidence != "" {
 			evidence = "\n(" + evidence
 		}
-		t.say("pdhook", "%s%s%s: %s%s", l.Cause, arrow, l.Verdict, why, evidence)
+		t.say("pdhook", "%s%s%s: %s%s", d.Cause, arrow, d.Verdict, why, evidence)
 	}
-	return l, err
+	return d, err
 }
 
 // paged tells whom the request's incident was assigned to.

@@ -160,3 +160,19 @@ func TestAReloadReplacesTheKeyOfPagerDuty(t *testing.T) {
 	w.ended(id, 1)
 	w.tellsNoSecret("a-key-that-was-revoked")
 }
+
+func TestAKeyOfPagerDutyThatIsReplacedOnDiskIsUsedWithoutASignal(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t)
+	w.write("api-key", "a-key-that-was-revoked")
+	w.proc.says("Secrets have changed and were read again")
+	id := w.request("kim@example.com", "payments-admin")
+	w.eventually("PagerDuty refuses the key", func() bool {
+		return strings.Contains(w.status().PagerDuty.LastError, "refused the API key (pagerduty.api_key)")
+	})
+	w.stays(id)
+	w.write("api-key", pagerdutytest.DefaultAPIKey)
+	w.reaches(id, types.RequestState_APPROVED)
+	w.ended(id, 1)
+	w.tellsNoSecret("a-key-that-was-revoked")
+}

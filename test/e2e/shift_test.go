@@ -71,6 +71,6 @@ func TestNothingIsPolledWhileNothingIsPendingThatAShiftCouldChange(t *testing.T)
 func (w *world) secretsLoaded(n int) {
 	w.t.Helper()
 	w.eventually("a secret is loaded", func() bool {
-		return len(w.proc.find(func(l logLine) bool { return l.text("msg") == "A webhook secret is loaded" })) == n
+		return len(w.proc.find(func(l logLine) bool { return l.text("msg") == "Secrets have changed and were read again" })) == n
 	})
 }

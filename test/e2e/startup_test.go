@@ -212,7 +212,7 @@ func TestHealthTellsWhetherTheServiceIsReady(t *testing.T) {
 		t.Errorf("without a webhook secret: got %d %q, want 1 and why", code, out)
 	}
 	w.write("webhook-secret", secret)
-	w.proc.says("A webhook secret is loaded")
+	w.proc.says("Secrets have changed and were read again")
 	addr := strings.TrimPrefix(w.admin, "http://")
 	if code, out := run(t, nil, "health", "--addr", addr); code != 0 || out != "" {
 		t.Errorf("ready: got %d %q, want 0 and nothing", code, out)
