@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/pdhook/pdhook/config"
@@ -168,8 +170,16 @@ func checkWebhook(c *config.Config) *check.Webhook {
 		},
 		Lacks: func(s access.Subscription) []string { return subscription.Missing(s, webhook.EventTypes()) },
 	}
-	secrets, missing, _ := c.Webhook.ReadSecrets() // what cannot be read is a mistake of the configuration
-	w.Secrets, w.Missing = len(secrets), missing
+	secrets, _ := c.Webhook.ReadSecrets() // what cannot be read is a mistake of the configuration
+	for i, secret := range secrets {
+		path, isFile := c.Webhook.Secrets[i].File()
+		switch _, err := os.Stat(path); {
+		case secret != nil:
+			w.Secrets++
+		case isFile && errors.Is(err, fs.ErrNotExist):
+			w.Missing = append(w.Missing, path)
+		}
+	}
 	if files := tlsOf(c, nil); files != nil {
 		w.Chain, w.ChainErr = files.Look()
 	}

@@ -212,12 +212,10 @@ func TestCheckFindsMistakesBesideTheServiceAndItsHintsMendThem(t *testing.T) {
 			w.conf["admin.token"] = quote(w.path("token"))
 			w.write("token", w.token)
 			w.start()
-			w.write("token", "another-token")
-		}, says: []string{"running service: ", "asks for another token", "admin.token", "SIGHUP"},
-			mend: func(w *world) {
-				w.hangUp()
-				w.proc.says("The configuration was read again")
-			}},
+			w.write("other-token", "another-token")
+			w.conf["admin.token"] = quote(w.path("other-token"))
+		}, says: []string{"running service: ", "asks for another token", "give the token that the running pdhook has in admin.token", "SIGHUP"},
+			mend: func(w *world) { w.conf["admin.token"] = quote(w.path("token")) }},
 		{name: "the service has lost Teleport", make: func(w *world) {
 			w.start()
 			w.teleport.Stop()
