@@ -12,21 +12,45 @@ import (
 // over it, and checks the result. Without a path only the environment counts. Secrets are read and every
 // file named must be there, but for those of webhook.secrets. The error is an Errors with all mistakes.
 func Load(path string, environ []string) (*Config, error) {
+	e := Examine(path, environ)
+	if err := e.Mistakes.orNil(); err != nil {
+		return nil, err
+	}
+	return e.Config, nil
+}
+
+// Examined is a configuration with its mistakes.
+type Examined struct {
+	Config   *Config // defaults stand where a value is mistaken; nil when the file cannot be read at all
+	Mistakes Errors  // all that Load would refuse
+
+	wrong map[string]bool
+}
+
+// Sound reports whether no known key of the section ("teleport") has a mistake.
+func (e Examined) Sound(section string) bool {
+	for name := range e.wrong {
+		if strings.HasPrefix(name, section+".") {
+			return false
+		}
+	}
+	return e.Config != nil
+}
+
+// Examine is Load for those who look at what is right, too.
+func Examine(path string, environ []string) Examined {
 	d := newDraft(path)
 	readable := d.readFile()
 	d.readEnvironment(environ)
 	if !readable {
-		return nil, d.problems
+		return Examined{Mistakes: d.problems}
 	}
 	cfg, err := d.config()
 	if err != nil {
-		return nil, Errors{err}
+		return Examined{Mistakes: Errors{err}}
 	}
 	(&checker{d, cfg}).check()
-	if err := d.problems.orNil(); err != nil {
-		return nil, err
-	}
-	return cfg, nil
+	return Examined{Config: cfg, Mistakes: d.problems, wrong: d.wrong}
 }
 
 // AdminListen gives admin.listen of a configuration that may have mistakes elsewhere: what Load would

@@ -31,6 +31,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 and closes the incident with the request.
 
   pdhook configure > /etc/pdhook.toml    write an example configuration, then fill it in
+  pdhook check                           try everything once, and say how to mend what is wrong
   pdhook start                           run the service
   pdhook subscribe --url https://…       have PagerDuty send its webhooks to it`,
 		SilenceErrors:    true,

@@ -84,7 +84,7 @@ func New(cfg Config) (*App, error) {
 	if a.secrets, err = readSecrets(cfg.Config, cfg.Log); err != nil {
 		return nil, err
 	}
-	if err := a.connect(cfg.Config); err != nil {
+	if a.teleport, err = newTeleport(cfg.Config, cfg.Log); err != nil {
 		return nil, err
 	}
 	if a.store, err = store.Open(store.Config{Path: cfg.Config.Store.Path, Retention: cfg.Config.Store.Retention, Log: cfg.Log}); err != nil {
@@ -96,22 +96,21 @@ func New(cfg Config) (*App, error) {
 	return a, nil
 }
 
-// connect builds the two remote sides. Neither is called yet.
-func (a *App) connect(c *config.Config) error {
-	var err error
-	a.teleport, err = teleport.New(teleport.Config{
+// newTeleport reads the credentials; nobody is called yet.
+func newTeleport(c *config.Config, log *slog.Logger) (*teleport.Client, error) {
+	client, err := teleport.New(teleport.Config{
 		Addr: c.Teleport.Addr, Identity: c.Teleport.Identity,
 		ClientKey: c.Teleport.ClientKey, ClientCrt: c.Teleport.ClientCrt, RootCAs: c.Teleport.RootCAs,
 		Refresh: c.Teleport.RefreshIdentity, RefreshInterval: c.Teleport.RefreshIdentityInterval,
-		Log: a.log,
+		Log: log,
 	})
-	if err == nil {
-		return nil
+	switch {
+	case err == nil:
+		return client, nil
+	case c.Teleport.Identity == "":
+		return nil, fmt.Errorf("teleport.client_crt, teleport.client_key and teleport.root_cas: %w", err)
 	}
-	if c.Teleport.Identity == "" {
-		return fmt.Errorf("teleport.client_crt, teleport.client_key and teleport.root_cas: %w", err)
-	}
-	return fmt.Errorf("teleport.identity: %w", err)
+	return nil, fmt.Errorf("teleport.identity: %w", err)
 }
 
 // assemble introduces the parts to each other and binds the ports.

@@ -76,6 +76,11 @@ func prepareDirectory(path string) error {
 	case !info.IsDir():
 		return fmt.Errorf("store.path %s is not a directory; set it to one", path)
 	}
+	return tryWriting(path)
+}
+
+// tryWriting makes a file and removes it.
+func tryWriting(path string) error {
 	probe, err := os.CreateTemp(path, ".writable-*")
 	if err != nil {
 		return fmt.Errorf("writing to the store in %s: %w; make it writable for the user that runs pdhook, or set another store.path", path, err)
@@ -129,9 +134,13 @@ func (s *Store) open() error {
 	return nil
 }
 
+func inUse(path string) error {
+	return fmt.Errorf("%w: another pdhook runs on %s; stop it or set another store.path", ErrInUse, path)
+}
+
 func (s *Store) openError(err error) error {
 	if strings.Contains(err.Error(), "Another process is using this Badger database") {
-		return fmt.Errorf("%w: another pdhook runs on %s; stop it or set another store.path", ErrInUse, s.path)
+		return inUse(s.path)
 	}
 	return fmt.Errorf("store in %s cannot be opened: %s; move it aside: accepted events not yet processed in it are lost, links are rebuilt", s.path, oneLine(err.Error()))
 }

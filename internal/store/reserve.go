@@ -52,10 +52,14 @@ func (r *reserve) check() error {
 	case err != nil:
 		return err
 	case last.free <= last.needed():
-		return fmt.Errorf("%w: volume of %s has %s free, more than %s are needed (64 MiB and four times the %s in use); free space or enlarge the volume",
-			ErrFull, r.dir, size(last.free), size(last.needed()), size(last.used))
+		return atReserve(r.dir, last)
 	}
 	return nil
+}
+
+func atReserve(dir string, last room) error {
+	return fmt.Errorf("%w: volume of %s has %s free, more than %s are needed (64 MiB and four times the %s in use); free space or enlarge the volume",
+		ErrFull, dir, size(last.free), size(last.needed()), size(last.used))
 }
 
 // checkLeast measures anew and gives ErrFull, with the figures, when nothing at all may be written.

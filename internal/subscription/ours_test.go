@@ -118,3 +118,13 @@ func TestATestPingHasTheSubscriptionLookedAtAtOnce(t *testing.T) {
 		lines(t, a.said(), "as it should be again")
 	})
 }
+
+func TestWhoOnlyLooksSeesTheSameSubscriptions(t *testing.T) {
+	listed := []access.Subscription{at("PELSEWHERE", "https://ingress.example.com/hooks/4711"), at("POURS", here)}
+	if got := Ours(listed, "/webhooks/pagerduty"); len(got) != 1 || got[0].ID != "POURS" || len(listed) != 2 {
+		t.Errorf("got %v", got)
+	}
+	if got := Missing(access.Subscription{EventTypes: []string{"a"}}, []string{"a", "b"}); fmt.Sprint(got) != "[b]" {
+		t.Errorf("got %v, want [b]", got)
+	}
+}

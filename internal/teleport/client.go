@@ -61,6 +61,7 @@ type Status struct {
 	Connected       bool
 	LastError       string    // why there is no (new) connection, in one line; "" when all is well
 	IdentityExpires time.Time // end of life of the certificate in use
+	RenewalOverdue  time.Time // from then on it should have been renewed
 	ServerVersion   string    // "" before the first connection
 	Cluster         string    // "" before the first connection
 }
@@ -118,6 +119,7 @@ func (c *Client) Status() Status {
 		Connected:       c.conn != nil,
 		LastError:       c.lastError,
 		IdentityExpires: c.identity.expires,
+		RenewalOverdue:  c.identity.renewalOverdue(),
 		ServerVersion:   c.server.version,
 		Cluster:         c.server.cluster,
 	}

@@ -61,6 +61,7 @@ type Server struct {
 	hook       Hook
 	released   chan struct{} // closed by ClearFaults and Close: hanging requests go on
 	window     window
+	readOnly   bool // the key
 
 	sender sender
 }

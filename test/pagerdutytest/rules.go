@@ -25,6 +25,9 @@ func (s *Server) rules(c *call, violation string) error {
 	if len(c.body) > 0 && !strings.HasPrefix(c.Header.Get("Content-Type"), "application/json") {
 		return invalid("params must be a Hash")
 	}
+	if s.readOnly && c.Method != http.MethodGet {
+		return &refusal{http.StatusForbidden, 2010, "Access Denied", nil}
+	}
 	if err := s.fromRule(c); err != nil {
 		return err
 	}
@@ -33,6 +36,11 @@ func (s *Server) rules(c *call, violation string) error {
 	}
 	return nil
 }
+
+// MakeKeyReadOnly does what an admin chooses when making a key. Writes are then refused
+// (https://developer.pagerduty.com/docs/errors: 403, and code 2010); that this is found before anything else is not
+// documented.
+func (s *Server) MakeKeyReadOnly(readOnly bool) { s.do(func() { s.readOnly = readOnly }) }
 
 // fromRule: an account key belongs to nobody, so these writes must name a user by login e-mail
 // (OpenAPI document; codes as seen, the docs list 2011 for the missing header).

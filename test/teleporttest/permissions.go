@@ -4,9 +4,11 @@ import (
 	"context"
 	"slices"
 
+	"github.com/gravitational/teleport/api/client/proto"
 	"github.com/gravitational/teleport/api/mfa"
 	"github.com/gravitational/teleport/api/types"
 	"github.com/gravitational/trace"
+	"google.golang.org/protobuf/types/known/emptypb"
 )
 
 // AdminRole is the role whose holders may set the state of requests and delete them. It is written into
@@ -91,6 +93,46 @@ func (s *Server) checkMFA() error {
 		return trace.Wrap(&mfa.ErrAdminActionMFARequired)
 	}
 	return nil
+}
+
+// GetCurrentUserRoles tells the caller's own role, for which no permission is needed. It is called as the user and
+// says what Deny and LimitReviews have left.
+func (a *authService) GetCurrentUserRoles(_ *emptypb.Empty, stream proto.AuthService_GetCurrentUserRolesServer) error {
+	c, err := callerOf(stream.Context())
+	if err != nil {
+		return err
+	}
+	role, err := a.s.roleOf(c.user)
+	if err != nil {
+		return err
+	}
+	return stream.Send(role)
+}
+
+// roleOf writes down what user may do as a role.
+func (s *Server) roleOf(user string) (*types.RoleV6, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var allow types.RoleConditions
+	for _, p := range []Permission{ReadRequests, ReadRules} {
+		if !s.denied[grant{user, p}] {
+			allow.Rules = append(allow.Rules, types.NewRule(string(p), []string{types.VerbList, types.VerbRead}))
+		}
+	}
+	if !s.denied[grant{user, WritePluginData}] {
+		allow.Rules = append(allow.Rules, types.NewRule(types.KindAccessPluginData, []string{types.VerbUpdate}))
+	}
+	if !s.denied[grant{user, ReviewRequests}] {
+		allow.ReviewRequests = &types.AccessReviewConditions{Roles: s.reviewable[user]}
+		if len(allow.ReviewRequests.Roles) == 0 {
+			allow.ReviewRequests.Roles = []string{types.Wildcard}
+		}
+	}
+	role, err := types.NewRole(user, types.RoleSpecV6{Allow: allow})
+	if err != nil {
+		return nil, err
+	}
+	return role.(*types.RoleV6), nil
 }
 
 // mayReview reports whether roles let user review req. The caller holds s.mu.

@@ -17,13 +17,29 @@ import (
 // WriteCertificate writes a certificate for 127.0.0.1 and other names and addresses that is its own authority, and
 // its key, in PEM.
 func WriteCertificate(certFile, keyFile string, names ...string) (*x509.Certificate, error) {
+	return write(certFile, keyFile, time.Now().Add(-time.Hour), time.Now().Add(7*24*time.Hour), names)
+}
+
+// usualLife is how long certificates of public authorities live.
+const usualLife = 90 * 24 * time.Hour
+
+// WriteCertificateUntil is WriteCertificate for a certificate of a usual life, which may have ended.
+func WriteCertificateUntil(certFile, keyFile string, end time.Time, names ...string) (*x509.Certificate, error) {
+	begin := time.Now().Add(-time.Hour)
+	if usual := end.Add(-usualLife); usual.Before(begin) {
+		begin = usual
+	}
+	return write(certFile, keyFile, begin, end, names)
+}
+
+func write(certFile, keyFile string, begin, end time.Time, names []string) (*x509.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "pdhook"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(7 * 24 * time.Hour),
+		NotBefore: begin, NotAfter: end,
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}

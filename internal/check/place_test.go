@@ -1,0 +1,69 @@
+package check
+
+import (
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestWhatTheRunningServiceSaysIsTold(t *testing.T) {
+	a := &Admin{Listen: "127.0.0.1:8082"}
+	for _, c := range []struct {
+		name string
+		r    Running
+		want []string
+	}{
+		{"none", Running{}, []string{"✓ running service: none at 127.0.0.1:8082"}},
+		{"well", Running{Up: true, Version: "v1"}, []string{"✓ running service: pdhook v1"}},
+		{"not ready, and in trouble", Running{Up: true, Reasons: []string{"no secret", "full"}, Trouble: []string{"Teleport: away"}},
+			[]string{"✗ …no secret", "✗ …full", "✗ …Teleport: away…SIGHUP"}},
+		{"another token", Running{Up: true, Err: errors.New("asks for another token")}, []string{"✗ …another token…admin.token…another program"}},
+	} {
+		t.Run(c.name, func(t *testing.T) { wants(t, a.service(c.r), c.want...) })
+	}
+}
+
+func TestAPortIsFreeOrServedByTheRunningService(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := listener.Addr().String()
+	wants(t, port(t.Context(), "webhook.listen", taken, true), "✓ webhook.listen: "+taken+" is in use, as pdhook runs")
+	wants(t, port(t.Context(), "webhook.listen", taken, false), "✗ webhook.listen: "+taken+" is in use by another program…ss -ltnp")
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, port(t.Context(), "webhook.listen", "127.0.0.1:0", false), "✓ webhook.listen: 127.0.0.1:0 is free")
+	wants(t, port(t.Context(), "webhook.listen", "127.0.0.1:0", true), "! …does not listen on 127.0.0.1:0")
+	wants(t, port(t.Context(), "admin.listen", "192.0.2.1:80", false), "✗ …set admin.listen to an address of this machine")
+}
+
+func TestTheStoreIsSharedOnlyWithTheRunningService(t *testing.T) {
+	s := &Store{Path: "/store", Look: func(shared bool) (Place, error) {
+		if !shared {
+			return Place{}, errors.New("another pdhook runs on /store")
+		}
+		return Place{Free: 20 << 30, Need: 65 << 20}, nil
+	}}
+	wants(t, []Finding{s.check(false), s.check(true)}, "✗ store: another pdhook", "✓ store: /store is writable; 20 GiB free, 65 MiB are needed")
+}
+
+func TestASecretThatEveryUserCanReadIsTold(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "key")
+	for mode, want := range map[os.FileMode][]string{0o600: {}, 0o640: {}, 0o644: {"! files: pagerduty.api_key: …" + path + "…chmod o-rwx"}} {
+		if err := errors.Join(os.WriteFile(path, nil, mode), os.Chmod(path, mode)); err != nil {
+			t.Fatal(err)
+		}
+		wants(t, fileModes([]SecretFile{{"pagerduty.api_key", path}, {"admin.token", "/nowhere"}}), want...)
+	}
+}
+
+func TestWithoutAConfigurationNothingElseIsChecked(t *testing.T) {
+	wants(t, Config{File: "f", Mistakes: []error{errors.New("line 3")}}.configuration(), "✗ configuration: line 3", "! configuration: nothing else is checked")
+	wants(t, Config{File: "f", Mistakes: []error{errors.New("line 3")}, Store: &Store{}}.configuration(), "✗ configuration: line 3")
+	wants(t, Config{}.configuration(), "✓ configuration: the variables alone: no mistakes")
+	wants(t, Run(t.Context(), Config{File: "f", Mistakes: []error{os.ErrPermission}}), "✗ …let the user that runs pdhook read it", "! …nothing else is checked")
+}
