@@ -101,6 +101,28 @@ func TestARequestThatComesBackAndIsApprovedAtOnceIsBroughtToItsEnd(t *testing.T)
 	})
 }
 
+func TestARequestThatComesBackIsBroughtToItsEndAlsoByAnHeir(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		r := w.replica("a")
+		w.settle(r, nil)
+		kept := w.requests[request]
+		w.expire()
+		w.settle(r, nil)
+		w.requests[request] = kept
+		delete(w.gone, request)
+		w.aliceIsOnCall()
+		w.fail = func(call string, _ int) fault { return map[string]fault{"create": orphaned}[call] }
+		if _, _, died := w.look(r, access.CauseChanged); !died {
+			t.Fatal("the process lives")
+		}
+		w.fail = nil
+		w.settle(w.replica("a"), nil)
+		if len(w.incidents) != 2 || w.incidents[1].Open() {
+			t.Errorf("want the second incident ended with the request:\n%s", w.end())
+		}
+	})
+}
+
 func TestARequestThatComesBackDoesNotTakeWhatWasMovedForItsIncident(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.annotate("notify", "payments", "shipping")

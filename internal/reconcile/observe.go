@@ -25,8 +25,8 @@ func (p *pass) observe(ctx context.Context) (concerned bool, err error) {
 	}
 	p.work.Request = req
 	p.work.URL = p.Requests.RequestURL(p.id)
-	if p.linked && !p.work.Link.Open() && req.State != access.Pending {
-		return false, nil
+	if p.linked && !p.work.Link.Open() && req.State != access.Pending && p.work.Link.State != access.Expired {
+		return false, nil // not so one that came back and was decided: an earlier process may have gone on with it
 	}
 	p.route()
 	named := p.linked || p.rules.Concerned(req) || len(p.routes) > 0

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/pdhook/pdhook/internal/webhook"
 )
 
 func TestARequestWithoutARunningDemoSaysSo(t *testing.T) {
@@ -52,29 +50,5 @@ func TestLongTextsAreBrokenBetweenWords(t *testing.T) {
 	}
 	if got := wrapped(""); !slices.Equal(got, []string{""}) {
 		t.Errorf("nothing: got %q, want one empty line", got)
-	}
-}
-
-func TestTheReadmeNamesTheEventTypesOfTheSubscription(t *testing.T) {
-	text, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var named []string
-	prefix := ""
-	for _, word := range strings.Fields(string(text)) {
-		word, quoted := strings.CutPrefix(strings.TrimSuffix(word, "`"), "`")
-		switch {
-		case !quoted:
-			prefix = ""
-		case word == "incident." || word == "service.":
-			prefix = word
-		case prefix != "":
-			named = append(named, prefix+word)
-		}
-	}
-	slices.Sort(named)
-	if want := webhook.EventTypes(); !slices.Equal(named, want) {
-		t.Errorf("got  %q\nwant %q", named, want)
 	}
 }
