@@ -7,8 +7,10 @@ TOOL    := go tool -modfile=tools/go.mod
 COUNT   ?= 1
 FUZZTIME ?= 100000x
 PARALLEL ?= 16 # the end-to-end tests mostly wait
-export RAPID_SEED ?= 1 # tests try the same random histories each time; 0 draws new ones, as the long torture does
 IMAGE   ?= pdhook:$(VERSION)
+
+# Tests try the same random histories each time; 0 draws new ones, as the long torture does.
+export RAPID_SEED ?= 1
 
 .PHONY: help
 help: ## show this help
