@@ -25,7 +25,7 @@ that did not (→), when it is looked at next, and who can decide it meanwhile. 
 		Example: `  pdhook explain 0195523d-6d2a-7e1c-9f57-2f8a8c1d4b10
   pdhook explain 0195523d-6d
   pdhook explain 0195523d-6d --json | jq .decision.checks`,
-		Args: cobra.ExactArgs(1),
+		Args: oneRequest,
 	}
 	service := serviceFlags(cmd)
 	asJSON := cmd.Flags().Bool("json", false, "print what /api/v1/requests/REQUEST answers")
@@ -53,6 +53,17 @@ that did not (→), when it is looked at next, and who can decide it meanwhile. 
 		return known(cmd.Context(), service), cobra.ShellCompDirectiveNoFileComp
 	}
 	return cmd
+}
+
+// oneRequest wants the one argument.
+func oneRequest(_ *cobra.Command, args []string) error {
+	if len(args) == 1 {
+		return nil
+	}
+	if len(args) == 0 {
+		return errors.New(`which request? "pdhook requests" lists those that wait`)
+	}
+	return fmt.Errorf("one request is explained at a time, got %d", len(args))
 }
 
 // known gives the requests that wait, for the shell to complete; none when the service cannot be asked.

@@ -45,7 +45,7 @@ and closes the incident with the request.
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 
-	err := root.ExecuteContext(ctx)
+	called, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0
 	}
@@ -53,7 +53,7 @@ and closes the incident with the request.
 	if understood && !errors.Is(err, errNoCommand) {
 		return 1
 	}
-	fmt.Fprintln(stderr, `pdhook: "pdhook --help" shows the commands and flags`)
+	fmt.Fprintf(stderr, "pdhook: \"%s --help\" tells how it is called\n", called.CommandPath())
 	return 2
 }
 

@@ -148,7 +148,7 @@ func (c *Client) do(ctx context.Context, method, path string, to any) (status in
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
 		}
-		return 0, fmt.Errorf("%w at %s: %w", ErrNotRunning, c.base, err)
+		return 0, fmt.Errorf("%w at %s: %w", ErrNotRunning, c.base, bare(err))
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(response.Body, 64<<20))
@@ -157,7 +157,7 @@ func (c *Client) do(ctx context.Context, method, path string, to any) (status in
 	}
 	if response.StatusCode != http.StatusOK {
 		_ = json.Unmarshal(text, to) // an answer without a known body is told by its status
-		return response.StatusCode, refusal(c.base, response, text)
+		return response.StatusCode, c.refusal(response, text)
 	}
 	if err := json.NewDecoder(bytes.NewReader(text)).Decode(to); err != nil {
 		return response.StatusCode, fmt.Errorf("reading the answer of %s, which may be no pdhook: %w", c.base, err)
@@ -165,8 +165,19 @@ func (c *Client) do(ctx context.Context, method, path string, to any) (status in
 	return response.StatusCode, nil
 }
 
+// bare leaves out of an error the address, which is told already.
+func bare(err error) error {
+	if of, is := errors.AsType[*url.Error](err); is {
+		err = of.Err
+	}
+	if of, is := errors.AsType[*net.OpError](err); is {
+		err = of.Err
+	}
+	return err
+}
+
 // refusal says what an answer other than 200 means.
-func refusal(base string, response *http.Response, text []byte) error {
+func (c *Client) refusal(response *http.Response, text []byte) error {
 	var body struct {
 		Error struct {
 			Message string `json:"message"`
@@ -174,10 +185,12 @@ func refusal(base string, response *http.Response, text []byte) error {
 	}
 	_ = json.Unmarshal(text, &body)
 	switch {
+	case response.StatusCode == http.StatusUnauthorized && c.token == "":
+		return fmt.Errorf("%s asks for a token: give the one of admin.token, as PDHOOK_ADMIN_TOKEN or by the configuration", c.base)
 	case response.StatusCode == http.StatusUnauthorized:
-		return fmt.Errorf("%s asks for another token: give the one of admin.token", base)
+		return fmt.Errorf("%s asks for another token: give the one of admin.token", c.base)
 	case body.Error.Message != "":
 		return errors.New(body.Error.Message)
 	}
-	return fmt.Errorf("%s answered %s", base, response.Status)
+	return fmt.Errorf("%s answered %s", c.base, response.Status)
 }

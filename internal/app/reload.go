@@ -50,7 +50,7 @@ func (a *App) watchSecrets(ctx context.Context) error {
 func (a *App) status() admin.Status {
 	t, w, p, q := a.teleport.Status(), a.watcher.Status(), a.pagerduty.Status(), a.queue.Status()
 	s := admin.Status{
-		Version: a.version,
+		Version: a.version, DryRun: a.current.Load().Policy.DryRun,
 		Teleport: admin.Teleport{Connected: t.Connected, Watching: w.Up, LastResync: w.LastResync, IdentityExpires: t.IdentityExpires,
 			Cluster: t.Cluster, ServerVersion: t.ServerVersion, LastError: t.LastError},
 		PagerDuty: admin.PagerDuty{Reachable: p.Reachable, Account: p.Account, LastError: p.LastError},

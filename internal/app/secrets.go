@@ -168,5 +168,5 @@ func (s *secrets) webhook() (loaded [][]byte, others error) {
 	case s.failed != nil: // perhaps of one of them
 		return loaded, s.failed
 	}
-	return loaded, fmt.Errorf(`webhook.secrets: what begins with "/" names a file, and is not there yet: %s`, strings.Join(missing, ", "))
+	return loaded, fmt.Errorf("the file of webhook.secrets is not there yet (pdhook subscribe writes it): %s", strings.Join(missing, ", "))
 }

@@ -114,7 +114,7 @@ func wayOut(mistake error) string {
 		return "let the user that runs pdhook read it"
 	case !errors.Is(mistake, fs.ErrNotExist):
 		return ""
-	case strings.Contains(mistake.Error(), "teleport.identity"):
+	case strings.Contains(mistake.Error(), "teleport.identity"), strings.Contains(mistake.Error(), "PDHOOK_TELEPORT_IDENTITY"):
 		return "correct the path, or let tbot (output of type identity) or \"tctl auth sign --user=pdhook --out=FILE\" write the file"
 	}
 	return "put the file there, or correct the path"

@@ -43,7 +43,7 @@ func (a Approval) look(ctx context.Context, p *PagerDuty, usable bool, seen clus
 	asked := a.names(seen)
 	switch {
 	case p == nil || !usable && len(asked) > 0:
-		return append(all, warning(namedName, "", "not seen, as PagerDuty does not answer"))
+		return append(all, warning(namedName, "", "not seen, as PagerDuty could not be asked"))
 	case len(asked) == 0:
 		return append(all, ok(namedName, "no request or rule names any yet; --service and --schedule look at those that roles name"))
 	}

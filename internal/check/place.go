@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -19,6 +20,7 @@ type Admin struct {
 // Running is what the service at admin.listen says of itself.
 type Running struct {
 	Up           bool
+	Unasked      bool  // it may be up: [admin] has mistakes
 	Err          error // why it does not tell more
 	Version      string
 	Reasons      []string // why it takes no webhooks
@@ -50,21 +52,21 @@ type placeSeen struct {
 func (cfg Config) look(ctx context.Context) (seen placeSeen) {
 	var service []Finding
 	if cfg.Admin == nil {
-		service = notChecked("running service", "admin")
+		service, seen.running.Unasked = notChecked("running service", "admin"), true
 	} else {
 		seen.running = cfg.Admin.Ask(ctx)
-		service = append(cfg.Admin.service(seen.running), port(ctx, "admin.listen", cfg.Admin.Listen, seen.running.Up)...)
+		service = append(cfg.Admin.service(seen.running), port(ctx, "admin.listen", cfg.Admin.Listen, seen.running)...)
 	}
 	if cfg.Webhook == nil {
 		seen.findings = notChecked("webhook", "webhook")
 	} else {
 		seen.findings = append(cfg.Webhook.certificate(time.Now()), cfg.Webhook.secrets()...)
-		seen.findings = append(seen.findings, port(ctx, "webhook.listen", cfg.Webhook.Listen, seen.running.Up)...)
+		seen.findings = append(seen.findings, port(ctx, "webhook.listen", cfg.Webhook.Listen, seen.running)...)
 	}
 	if cfg.Store == nil {
 		seen.findings = append(seen.findings, notChecked("store", "store")...)
 	} else {
-		seen.findings = append(seen.findings, cfg.Store.check(seen.running.Up))
+		seen.findings = append(seen.findings, cfg.Store.check(seen.running.Up || seen.running.Unasked))
 	}
 	seen.findings = append(seen.findings, service...)
 	return seen
@@ -77,8 +79,8 @@ func (a *Admin) service(r Running) []Finding {
 		return []Finding{ok(name, "none at %s, so this is what a start would find", a.Listen)}
 	}
 	var all []Finding
-	for _, reason := range r.Reasons {
-		all = append(all, failed(name, "", "takes no webhooks: %s", reason))
+	if len(r.Reasons) > 0 {
+		all = append(all, failed(name, "mend what is told of it above: it goes on by itself", "takes no webhooks, or not all: %s", strings.Join(r.Reasons, "; ")))
 	}
 	for _, trouble := range r.Trouble {
 		all = append(all, failed(name, "where all else here is in order, send it SIGHUP", "%s", trouble))
@@ -94,18 +96,20 @@ func (a *Admin) service(r Running) []Finding {
 }
 
 // port judges whether an address can be listened on, or is by the running pdhook.
-func port(ctx context.Context, key, address string, running bool) []Finding {
+func port(ctx context.Context, key, address string, running Running) []Finding {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err == nil {
 		_ = listener.Close() // nobody has connected
 	}
 	switch {
-	case err == nil && running:
+	case err == nil && running.Up:
 		return []Finding{warning(key, "restart it, where this is its configuration", "the running pdhook does not listen on %s", address)}
 	case err == nil:
 		return []Finding{ok(key, "%s is free", address)}
-	case running && errors.Is(err, syscall.EADDRINUSE):
+	case running.Up && errors.Is(err, syscall.EADDRINUSE):
 		return []Finding{ok(key, "%s is in use, as pdhook runs", address)}
+	case running.Unasked && errors.Is(err, syscall.EADDRINUSE):
+		return []Finding{warning(key, "", "%s is in use: by pdhook where it runs, else by another program", address)}
 	case errors.Is(err, syscall.EADDRINUSE):
 		return []Finding{failed(key, "stop what listens there (ss -ltnp shows it), or set another "+key, "%s is in use by another program", address)}
 	}

@@ -18,7 +18,7 @@ func TestWhatTheRunningServiceSaysIsTold(t *testing.T) {
 		{"none", Running{}, []string{"✓ running service: none at 127.0.0.1:8082"}},
 		{"well", Running{Up: true, Version: "v1"}, []string{"✓ running service: pdhook v1"}},
 		{"not ready, and in trouble", Running{Up: true, Reasons: []string{"no secret", "full"}, Trouble: []string{"Teleport: away"}},
-			[]string{"✗ …no secret", "✗ …full", "✗ …Teleport: away…SIGHUP"}},
+			[]string{"✗ …no secret; full…by itself", "✗ …Teleport: away…SIGHUP"}},
 		{"another token", Running{Up: true, Err: errors.New("asks for another token")}, []string{"✗ …another token…admin.token…another program"}},
 	} {
 		t.Run(c.name, func(t *testing.T) { wants(t, a.service(c.r), c.want...) })
@@ -31,14 +31,15 @@ func TestAPortIsFreeOrServedByTheRunningService(t *testing.T) {
 		t.Fatal(err)
 	}
 	taken := listener.Addr().String()
-	wants(t, port(t.Context(), "webhook.listen", taken, true), "✓ webhook.listen: "+taken+" is in use, as pdhook runs")
-	wants(t, port(t.Context(), "webhook.listen", taken, false), "✗ webhook.listen: "+taken+" is in use by another program…ss -ltnp")
+	wants(t, port(t.Context(), "webhook.listen", taken, Running{Up: true}), "✓ webhook.listen: "+taken+" is in use, as pdhook runs")
+	wants(t, port(t.Context(), "webhook.listen", taken, Running{}), "✗ webhook.listen: "+taken+" is in use by another program…ss -ltnp")
+	wants(t, port(t.Context(), "webhook.listen", taken, Running{Unasked: true}), "! webhook.listen: "+taken+" is in use: by pdhook where it runs")
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
-	wants(t, port(t.Context(), "webhook.listen", "127.0.0.1:0", false), "✓ webhook.listen: 127.0.0.1:0 is free")
-	wants(t, port(t.Context(), "webhook.listen", "127.0.0.1:0", true), "! …does not listen on 127.0.0.1:0")
-	wants(t, port(t.Context(), "admin.listen", "192.0.2.1:80", false), "✗ …set admin.listen to an address of this machine")
+	wants(t, port(t.Context(), "webhook.listen", "127.0.0.1:0", Running{}), "✓ webhook.listen: 127.0.0.1:0 is free")
+	wants(t, port(t.Context(), "webhook.listen", "127.0.0.1:0", Running{Up: true}), "! …does not listen on 127.0.0.1:0")
+	wants(t, port(t.Context(), "admin.listen", "192.0.2.1:80", Running{}), "✗ …set admin.listen to an address of this machine")
 }
 
 func TestTheStoreIsSharedOnlyWithTheRunningService(t *testing.T) {

@@ -18,7 +18,7 @@ func (w *Webhook) subscribed(account accountSeen, running Running) []Finding {
 	case w == nil:
 		return nil // told already
 	case !account.usable:
-		return []Finding{warning(subscriptionName, "", "not seen, as PagerDuty does not answer")}
+		return []Finding{warning(subscriptionName, "", "not seen, as PagerDuty could not be asked")}
 	case errors.Is(err, access.ErrDenied):
 		return []Finding{warning(subscriptionName, "let the key read webhook subscriptions (webhook_subscriptions.read; Manager, Admin or Owner)",
 			"not seen, and one that PagerDuty disables will not be noticed: %v", err)}

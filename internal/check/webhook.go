@@ -96,7 +96,7 @@ func (w *Webhook) secrets() []Finding {
 	const name = "webhook secrets"
 	var all []Finding
 	for _, file := range w.Missing {
-		all = append(all, failed(name, fmt.Sprintf("put the signing secret of the subscription there; %s does so when it makes one", w.subscribe("")),
+		all = append(all, failed(name, w.subscribe("")+"\nmakes the subscription and writes its signing secret there; of one that you have, write it there yourself",
 			"%s is not there: webhooks are answered 503", file))
 	}
 	if w.Secrets > 0 {

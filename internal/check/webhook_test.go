@@ -88,7 +88,7 @@ func TestSubscriptionsAreJudged(t *testing.T) {
 	w := endpoint(t, time.Now().Add(30*24*time.Hour))
 	wants(t, w.subscribed(accountSeen{usable: true, listing: errMayNot}, Running{}), "! …not seen…webhook_subscriptions.read")
 	wants(t, w.subscribed(accountSeen{usable: true, listing: errors.New("503")}, Running{}), "! …not seen: 503")
-	wants(t, w.subscribed(accountSeen{}, Running{}), "! …PagerDuty does not answer")
+	wants(t, w.subscribed(accountSeen{}, Running{}), "! …could not be asked")
 	wants(t, w.subscribed(accountSeen{usable: true, subscriptions: []access.Subscription{good}}, Running{Subscription: "no webhook came"}), "! …the running pdhook says: no webhook came")
 	w.Ours = func([]access.Subscription) []access.Subscription { return nil }
 	wants(t, w.subscribed(accountSeen{usable: true, subscriptions: []access.Subscription{good}}, Running{}), "✗ …none of 1 subscription leads to /webhooks/pagerduty…they lead to "+here+"…or set webhook.path")

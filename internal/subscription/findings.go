@@ -67,15 +67,18 @@ func (f findings) none() finding {
 	if errors.Is(f.unreadable, access.ErrDenied) {
 		level = slog.LevelInfo
 	}
+	wayOut := fmt.Sprintf("make one with \"pdhook subscribe --url https://HOST%s\"; one of another account or region than the API key's is not seen here", path)
 	switch {
 	case f.unreadable != nil:
 		return finding{level,
 			fmt.Sprintf("webhook subscriptions cannot be read, so that one which PagerDuty disables is not noticed: %v", f.unreadable),
 			"let the key of pagerduty.api_key read webhook subscriptions (webhook_subscriptions.read; Manager, Admin or Owner)"}
+	case f.listed == 0:
+		return finding{slog.LevelWarn, "the API key sees no webhook subscription: pdhook works by polling alone", wayOut}
 	case len(f.ours) == 0:
 		return finding{slog.LevelWarn,
 			fmt.Sprintf("none of the %d webhook subscriptions that the API key sees leads to %s: pdhook works by polling alone", f.listed, path),
-			fmt.Sprintf("make one with \"pdhook subscribe --url https://HOST%s\"; one of another account or region than the API key's is not seen here", path)}
+			wayOut}
 	}
 	return finding{}
 }

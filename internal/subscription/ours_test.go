@@ -99,7 +99,7 @@ func TestASubscriptionThatIsBeingSetUpIsNobodysConcern(t *testing.T) {
 	unfinished := at("P2", "https://pdhook.example.com"+path)
 	unfinished.Active, unfinished.Description = false, access.UnfinishedSubscription
 	keep(t, []access.Subscription{unfinished}, func(t *testing.T, a *account) {
-		lines(t, a.said(), "none of the 0 webhook subscriptions")
+		lines(t, a.said(), "the API key sees no webhook subscription")
 		if s := a.Status(); s.ID != "" {
 			t.Errorf("got status %+v, want that there is none", s)
 		}

@@ -165,7 +165,7 @@ func TestWhatOnlyPeopleCanMendIsToldOnceAndThatItIsOver(t *testing.T) {
 		err    error
 		want   []string
 	}{
-		{"none at all", nil, nil, []string{"level=WARN", "none of the 0 webhook subscriptions", path, "polling alone", "another account or region"}},
+		{"none at all", nil, nil, []string{"level=WARN", "the API key sees no webhook subscription", path, "polling alone", "another account or region"}},
 		{"none that leads here", []access.Subscription{at("P2", "https://other.example.com/hook")}, nil, []string{"level=WARN", "none of the 1 webhook subscriptions"}},
 		{"switched off by its owner", []access.Subscription{inactive}, nil, []string{"level=WARN", "P1 is switched off (active is false)"}},
 		{"event types", []access.Subscription{incomplete}, nil, []string{"level=WARN", "P1 lacks", "incident.resolved, service.updated"}},

@@ -202,7 +202,7 @@ func TestCheckFindsMistakesBesideTheServiceAndItsHintsMendThem(t *testing.T) {
 		{name: "not ready", make: func(w *world) {
 			w.remove("webhook-secret")
 			w.launch()
-		}, says: []string{"running service: takes no webhooks: webhook.secrets", "/webhook-secret"},
+		}, says: []string{"running service: takes no webhooks, or not all: no webhook secret is loaded; the file of webhook.secrets is not there yet", "/webhook-secret", "by itself"},
 			mend: func(w *world) {
 				w.write("webhook-secret", secret)
 				w.eventually("pdhook is ready", func() bool { status, _ := w.get("/readyz"); return status == http.StatusOK })
