@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -45,6 +46,9 @@ func Examine(path string, environ []string) Examined {
 	if !readable {
 		return Examined{Mistakes: d.problems}
 	}
+	if path == "" && len(d.settings) == 0 && len(d.problems) == 0 {
+		return Examined{Mistakes: Errors{errNothing}}
+	}
 	cfg, err := d.config()
 	if err != nil {
 		return Examined{Mistakes: Errors{err}}
@@ -52,6 +56,10 @@ func Examine(path string, environ []string) Examined {
 	(&checker{d, cfg}).check()
 	return Examined{Config: cfg, Mistakes: d.problems, wrong: d.wrong}
 }
+
+// errNothing stands for the list of all that is required: who sees it has not begun, or forgot --config.
+var errNothing = errors.New(`nothing is configured: there is neither a file (/etc/pdhook.toml, or --config) nor a variable PDHOOK_…; ` +
+	`"pdhook configure > /etc/pdhook.toml" writes an example to fill in`)
 
 // AdminListen gives admin.listen of a configuration that may have mistakes elsewhere: what Load would
 // give, or the default where that cannot be told.

@@ -3,6 +3,7 @@ package config
 import (
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -52,7 +53,7 @@ func TestVariablesAreAsStrictAsTheFile(t *testing.T) {
 		{"PDHOOK_POLICY_MAX_ESCALATION_LEVEL=two", `PDHOOK_POLICY_MAX_ESCALATION_LEVEL: got "two", want a whole number`},
 		{"PDHOOK_POLICY_AUTO_APPROVE_ROLES=a,,b", `PDHOOK_POLICY_AUTO_APPROVE_ROLES: entry 2 is empty, want a name`},
 		{"PDHOOK_POLICY_LOCK_ON_SHIFT_END=true", `PDHOOK_POLICY_LOCK_ON_SHIFT_END: not supported by this version`},
-		{"PDHOOK_WEBHOOK_SECRETS=short", `PDHOOK_WEBHOOK_SECRETS: entry 1: the value has fewer than 16 bytes`},
+		{"PDHOOK_WEBHOOK_SECRETS=short", `PDHOOK_WEBHOOK_SECRETS: entry 1: the value has fewer than 16 bytes; the path of a file begins with "/"`},
 		{"PDHOOK_PAGERDUTY_APIKEY=x", `PDHOOK_PAGERDUTY_APIKEY: unknown variable: rename it to "PDHOOK_PAGERDUTY_API_KEY"`},
 		{"PDHOOK_API_KEY=x", `PDHOOK_API_KEY: unknown variable: rename it to "PDHOOK_PAGERDUTY_API_KEY"`},
 		{"PDHOOK_NONSENSE=x", `PDHOOK_NONSENSE: unknown variable: remove it`},
@@ -66,7 +67,7 @@ func TestVariablesAreAsStrictAsTheFile(t *testing.T) {
 }
 
 func TestWithoutAFileTheVariableIsNamedThatIsMissing(t *testing.T) {
-	_, err := Load("", nil)
+	_, err := Load("", []string{"PDHOOK_LOG_FORMAT=json"})
 	want := []string{
 		`PDHOOK_TELEPORT_ADDR: missing, want host:port of the proxy or auth server without a scheme, such as "teleport.example.com:443"`,
 		`PDHOOK_TELEPORT_IDENTITY: missing: set either teleport.identity or all of teleport.client_key, teleport.client_crt and teleport.root_cas`,
@@ -77,6 +78,13 @@ func TestWithoutAFileTheVariableIsNamedThatIsMissing(t *testing.T) {
 	}
 	if got := lines(t, err); !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+func TestWhoHasConfiguredNothingIsToldHowToBegin(t *testing.T) {
+	_, err := Load("", []string{"HOME=/root", "PDHOOK_SERVICE_HOST=10.0.0.1"})
+	if got := lines(t, err); len(got) != 1 || !strings.Contains(got[0], "--config") || !strings.Contains(got[0], "pdhook configure > /etc/pdhook.toml") {
+		t.Errorf("got %q, want one line that says where to begin", got)
 	}
 }
 

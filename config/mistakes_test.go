@@ -46,7 +46,7 @@ var mistakes = []struct {
 	{"bad-no-secrets.toml", []string{`webhook.secrets: missing, want the signing secret of the webhook subscription, or the path of a file that holds it`}},
 	{"bad-secrets-empty.toml", []string{`webhook.secrets: missing, want the signing secret of the webhook subscription, or the path of a file that holds it`}},
 	{"bad-secret-short.toml", []string{
-		`webhook.secrets: entry 1: the value has fewer than 16 bytes`,
+		`webhook.secrets: entry 1: the value has fewer than 16 bytes; the path of a file begins with "/"`,
 		`webhook.secrets: entry 2: the value is empty`,
 	}},
 	{"bad-neither-tls-nor-http.toml", []string{`webhook.tls_cert: missing: set either webhook.tls_cert with webhook.tls_key, or webhook.insecure_http = true behind an ingress that ends TLS`}},
@@ -108,7 +108,7 @@ var mistakes = []struct {
 		`pagerduty.user_email: missing, want the login e-mail address of a PagerDuty user, such as "me@example.com"`,
 		`webhook.tls_key: missing: set either webhook.tls_cert with webhook.tls_key, or webhook.insecure_http = true behind an ingress that ends TLS`,
 		`admin.token: missing: needed because admin.listen (0.0.0.0:8082) is not a loopback address`,
-		`webhook.secrets: entry 1: the value has fewer than 16 bytes`,
+		`webhook.secrets: entry 1: the value has fewer than 16 bytes; the path of a file begins with "/"`,
 	}},
 }
 

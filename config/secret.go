@@ -121,7 +121,7 @@ func (s SecretSource) readAll() ([]Secret, error) {
 	}
 	secret, err := signingSecret(string(s), s.name())
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf(`%w; the path of a file begins with "/"`, err)
 	}
 	return []Secret{secret}, nil
 }
