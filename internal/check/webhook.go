@@ -96,7 +96,7 @@ func (w *Webhook) secrets() []Finding {
 	const name = "webhook secrets"
 	var all []Finding
 	for _, file := range w.Missing {
-		all = append(all, failed(name, w.subscribe("")+"\nmakes the subscription and writes its signing secret there; of one that you have, write it there yourself",
+		all = append(all, failed(name, w.subscribe("")+"\nmakes the subscription and writes its signing secret there;\nfor one that is there already, put its secret back, or replace both with --rotate beside the running pdhook",
 			"%s is not there: webhooks are answered 503", file))
 	}
 	if w.Secrets > 0 {

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net/http"
 	"os"
@@ -207,6 +208,13 @@ func TestCheckFindsMistakesBesideTheServiceAndItsHintsMendThem(t *testing.T) {
 				w.write("webhook-secret", secret)
 				w.eventually("pdhook is ready", func() bool { status, _ := w.get("/readyz"); return status == http.StatusOK })
 			}},
+		{name: "the secret of a subscription is lost", make: func(w *world) {
+			w.pd.UseWebhookTLS(&tls.Config{RootCAs: w.roots}) // for the new one
+			w.remove("webhook-secret")
+			w.launch()
+			w.configure() // with the ports that were found
+		}, says: []string{"webhook secrets: ", "put its secret back", "pdhook subscribe --url https://HOST/webhooks/pagerduty", "--rotate beside the running pdhook"},
+			mend: func(w *world) { w.subscribeSays(0, []string{"--url", w.sub.URL, "--rotate"}, "a test ping: it arrived") }},
 		{name: "another token", make: func(w *world) {
 			w.token = "the-token-of-admin"
 			w.conf["admin.token"] = quote(w.path("token"))
