@@ -136,7 +136,8 @@ func TestCommandsSayHowToReachAServiceThatDoesNotAnswer(t *testing.T) {
 		want  string
 	}{
 		{"nobody is there", "sesame", []string{"--addr", "127.0.0.1:1"}, 1, `start it with "pdhook start", or name the address of its [admin] with --addr`},
-		{"another token", "other", []string{"--addr", addr}, 1, "give the one of admin.token"},
+		{"another token", "other", []string{"--addr", addr}, 1, "asks for another token: give the one of admin.token"},
+		{"no token", "", []string{"--addr", addr}, 1, "asks for a token: give the one of admin.token, as PDHOOK_ADMIN_TOKEN"},
 		{"a configuration with mistakes", "sesame", []string{"--config", file}, 0, ""},
 		{"a token file that is not there", "", []string{"--config", file}, 1, "admin.token: "},
 		{"a configuration that is not there", "sesame", []string{"--config", "/nowhere/pdhook.toml"}, 1, "reading the configuration: stat /nowhere/pdhook.toml"},

@@ -214,7 +214,9 @@ func TestCheckFindsMistakesBesideTheServiceAndItsHintsMendThem(t *testing.T) {
 			w.launch()
 			w.configure() // with the ports that were found
 		}, says: []string{"webhook secrets: ", "put its secret back", "pdhook subscribe --url https://HOST/webhooks/pagerduty", "--rotate beside the running pdhook"},
-			mend: func(w *world) { w.subscribeSays(0, []string{"--url", w.sub.URL, "--rotate"}, "a test ping: it arrived") }},
+			mend: func(w *world) {
+				w.subscribeSays(0, []string{"--url", w.sub.URL, "--rotate"}, "a test ping: it arrived")
+			}},
 		{name: "another token", make: func(w *world) {
 			w.token = "the-token-of-admin"
 			w.conf["admin.token"] = quote(w.path("token"))
