@@ -107,3 +107,40 @@ func configuration(t *testing.T, all objects) (cfg *config.Config, root string) 
 	}
 	return cfg, root
 }
+
+func loaded(t *testing.T, all objects) *config.Config {
+	t.Helper()
+	cfg, _ := configuration(t, all)
+	return cfg
+}
+
+func read(t *testing.T, source config.SecretSource) string {
+	t.Helper()
+	secret, err := source.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return secret.Reveal()
+}
+
+// secretOf reads which secret is mounted under a name.
+func secretOf(t *testing.T, name string) func(objects) any {
+	return func(all objects) any {
+		t.Helper()
+		secret := volume(t, all.pod(t).Spec, name).Secret
+		if secret == nil {
+			t.Fatalf("no secret is mounted as %s", name)
+		}
+		return secret.SecretName
+	}
+}
+
+// key reads the rest of the first line of the configuration file that begins so.
+func key(t *testing.T, beginning string) func(objects) any {
+	return func(all objects) any {
+		t.Helper()
+		_, rest, _ := strings.Cut(all.toml(t), "\n"+beginning)
+		value, _, _ := strings.Cut(rest, "\n")
+		return value
+	}
+}

@@ -42,9 +42,11 @@ func example(t *testing.T, name string, settings ...string) map[string]any {
 func change(t *testing.T, values map[string]any, settings ...string) map[string]any {
 	t.Helper()
 	for _, setting := range settings {
-		if err := strvals.ParseJSON(setting, values); err != nil {
+		wins := map[string]any{}
+		if err := strvals.ParseJSON(setting, wins); err != nil {
 			t.Fatalf("%s: %v", setting, err)
 		}
+		values = chartutil.MergeTables(wins, values)
 	}
 	return values
 }
