@@ -25,6 +25,15 @@ test: ## run all tests
 race: ## run all tests with the race detector (needs a C compiler); COUNT=20 repeats them
 	go test -race -parallel $(PARALLEL) -count=$(COUNT) -timeout 80m ./...
 
+.PHONY: test-chart
+test-chart: ## lint, render and validate the Helm chart; the first time Helm is compiled
+	cd test/chart && go vet ./... && go test ./...
+
+.PHONY: chart-files
+chart-files: ## bring the chart's table of values and its copy of the alerts up to date
+	cp deploy/prometheus/alerts.yaml deploy/helm/pdhook/files/alerts.yaml
+	cd test/chart && go test -run Readme -update .
+
 .PHONY: lint
 lint: ## gofmt, go vet and more
 	$(TOOL) golangci-lint run

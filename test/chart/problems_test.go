@@ -89,6 +89,8 @@ func TestAMisspeltOrMisshapenValueIsRefusedByItsName(t *testing.T) {
 		`image.digest="sha256:0"`:                    "digest",
 		`teleport.identitySecretPath="../identity"`:  "/teleport/identitySecretPath",
 		`podAnnotations={"a": 1}`:                    "/podAnnotations/a",
+		`webhook.path=null`:                          "path",
+		`persistence=null`:                           "persistence",
 		`proxy={}`:                                   "proxy",
 	} {
 		_, err := install(t, example(t, "minimal", setting), nil)

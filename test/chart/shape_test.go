@@ -139,7 +139,7 @@ func TestTheAlertsAreThoseOfThisRepository(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(copied) != string(ours) {
-		t.Error("files/alerts.yaml differs: make chart-alerts copies deploy/prometheus/alerts.yaml")
+		t.Error("files/alerts.yaml differs: make chart-files copies deploy/prometheus/alerts.yaml")
 	}
 	rule := the[*monitoring.PrometheusRule](t, release(t, example(t, "monitoring")), "pdhook")
 	alerts := 0
