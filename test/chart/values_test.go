@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	yaml3 "go.yaml.in/yaml/v3"
+
+	"github.com/pdhook/pdhook/config"
 )
 
 var update = flag.Bool("update", false, "write the table of values into the chart's README")
@@ -138,6 +140,27 @@ func TestTheReadmeNamesEveryExample(t *testing.T) {
 	for _, name := range examples(t) {
 		if !strings.Contains(string(readme), "](examples/"+name+".yaml)") {
 			t.Errorf("the README does not name examples/%s.yaml", name)
+		}
+	}
+}
+
+// Values of keys of which this version of pdhook takes only the default say so, as long as its own example does.
+func TestValuesThatPdhookDoesNotSupportYetSaySo(t *testing.T) {
+	const sentence = "This version supports the default only."
+	says := map[string]bool{}
+	for _, v := range valuesOf(t) {
+		says[v.name] = strings.Contains(v.comment, sentence)
+	}
+	_, policy, _ := strings.Cut(config.Example(), "\n[policy]\n")
+	policy, _, _ = strings.Cut(policy, "\n[store]\n")
+	for paragraph := range strings.SplitSeq(policy, "\n\n") {
+		words := strings.Split(keys("[policy]\n" + paragraph)[0], "_")
+		for i := 1; i < len(words); i++ {
+			words[i] = strings.ToUpper(words[i][:1]) + words[i][1:]
+		}
+		name := strings.Join(words, "")
+		if got, want := says[name], strings.Contains(paragraph, sentence); got != want {
+			t.Errorf("%s: got %v that the default alone is supported, want %v", name, got, want)
 		}
 	}
 }
