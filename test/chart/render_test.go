@@ -79,8 +79,13 @@ type rendered map[string]string
 // cluster is `helm template`.
 func install(t *testing.T, values map[string]any, c cluster) (rendered, error) {
 	t.Helper()
+	return installAs(t, "pdhook", values, c)
+}
+
+func installAs(t *testing.T, name string, values map[string]any, c cluster) (rendered, error) {
+	t.Helper()
 	loaded := load(t)
-	release := common.ReleaseOptions{Name: "pdhook", Namespace: namespace, Revision: 1, IsInstall: true}
+	release := common.ReleaseOptions{Name: name, Namespace: namespace, Revision: 1, IsInstall: true}
 	all, err := chartutil.ToRenderValues(loaded, values, release, common.DefaultCapabilities)
 	if err != nil {
 		return nil, err

@@ -153,14 +153,8 @@ func TestTheAlertsAreThoseOfThisRepository(t *testing.T) {
 
 func TestTheNetworkPolicyLetsThroughWhatPdhookNeeds(t *testing.T) {
 	spec := the[*networking.NetworkPolicy](t, release(t, example(t, "network-policy", `teleport.address="auth.example.com:3025"`)), "pdhook").Spec
-	var ports []string
-	for _, rule := range spec.Egress {
-		for _, p := range rule.Ports {
-			ports = append(ports, p.Port.String()+"/"+string(*p.Protocol))
-		}
-	}
-	if got := strings.Join(ports, " "); got != "53/UDP 53/TCP 443/TCP 3025/TCP" {
-		t.Errorf("pdhook reaches %s", got)
+	if got := reached(spec); got != "53/UDP 53/TCP 443/TCP 3025/TCP" {
+		t.Errorf("pdhook reaches %s, want DNS, PagerDuty and the auth server", got)
 	}
 	if len(spec.Ingress) != 2 || spec.Ingress[0].Ports[0].Port.StrVal != "webhook" || spec.Ingress[1].Ports[0].Port.StrVal != "admin" {
 		t.Fatalf("got ingress %+v", spec.Ingress)
@@ -174,6 +168,20 @@ func TestTheNetworkPolicyLetsThroughWhatPdhookNeeds(t *testing.T) {
 	if len(closed.Ingress) != 1 {
 		t.Errorf("nobody is named, and the admin port is open: %+v", closed.Ingress)
 	}
+	if got := reached(closed); got != "53/UDP 53/TCP 443/TCP" {
+		t.Errorf("pdhook reaches %s, want DNS and, at one port, PagerDuty and the proxy", got)
+	}
+}
+
+// reached lists the ports to which a policy lets the pod connect.
+func reached(spec networking.NetworkPolicySpec) string {
+	var ports []string
+	for _, rule := range spec.Egress {
+		for _, p := range rule.Ports {
+			ports = append(ports, p.Port.String()+"/"+string(*p.Protocol))
+		}
+	}
+	return strings.Join(ports, " ")
 }
 
 func TestADisruptionBudgetTakesEitherForm(t *testing.T) {
@@ -203,6 +211,23 @@ func TestExtrasArePartOfTheRelease(t *testing.T) {
 	pod := all.pod(t).Spec
 	if volume(t, pod, "ca").ConfigMap == nil || !strings.Contains(pod.Containers[0].VolumeMounts[len(pod.Containers[0].VolumeMounts)-1].MountPath, "/etc/ssl") {
 		t.Errorf("got volumes %+v", pod.Volumes)
+	}
+}
+
+func TestAReleaseOfAnotherNameNamesItsObjectsAfterIt(t *testing.T) {
+	for release, want := range map[string]string{"prod": "prod-pdhook", "pdhook-eu": "pdhook-eu"} {
+		r, err := installAs(t, release, example(t, "monitoring"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := decode(t, r)
+		wellFormed(t, all)
+		meets(t, all)
+		the[*apps.StatefulSet](t, all, want)
+		the[*core.Service](t, all, want+"-admin")
+		if config := volume(t, all.pod(t).Spec, "config").ConfigMap; config == nil || config.Name != want {
+			t.Errorf("release %s: got configuration %+v, want %s", release, config, want)
+		}
 	}
 }
 
