@@ -35,6 +35,10 @@ chart-files: ## bring the chart's table of values and its copy of the alerts up 
 	cp deploy/prometheus/alerts.yaml deploy/helm/pdhook/files/alerts.yaml
 	cd test/chart && go test -run Readme -update .
 
+.PHONY: dist-chart
+dist-chart: ## write the Helm chart's archive to dist; VERSION=v1.2.3
+	@VERSION=$(VERSION) tools/dist-chart dist
+
 .PHONY: lint
 lint: ## gofmt, go vet and more
 	$(TOOL) golangci-lint run

@@ -39,13 +39,6 @@ func TestHelmLintFindsNothing(t *testing.T) {
 	}
 }
 
-func TestTheChartsVersionsAreOne(t *testing.T) {
-	meta := load(t).Metadata
-	if meta.Version != meta.AppVersion {
-		t.Errorf("got chart %s of pdhook %s, want one version for both", meta.Version, meta.AppVersion)
-	}
-}
-
 // restricted judges the pod as the API server does in a namespace with this Pod Security Standard.
 func restricted(t *testing.T, all objects) {
 	t.Helper()
