@@ -94,11 +94,11 @@ func TestTheCommandsOfTheReadmeFitTheChart(t *testing.T) {
 	for _, m := range regexp.MustCompile(`kubectl create secret generic (\S+) --from-file=(\S+)=`).FindAllStringSubmatch(readme(t), -1) {
 		made[m[1]] = m[2]
 	}
-	values := example(t, "minimal", `teleport.identitySecretName="pdhook-identity"`)
+	values := example(t, "minimal", `teleport.identitySecretName="pdhook-identity"`, `webhook.secretName="pdhook-webhook"`)
 	delete(values["teleport"].(map[string]any), "identitySecretPath")
 	all := release(t, values)
-	for name, want := range map[string]string{"pdhook-identity": "identity = ", "pdhook-pagerduty-key": "api_key = "} {
-		if path := key(t, want)(all).(string); made[name] == "" || !strings.HasSuffix(path, "/"+made[name]+`"`) {
+	for name, want := range map[string]string{"pdhook-identity": "identity = ", "pdhook-pagerduty-key": "api_key = ", "pdhook-webhook": "secrets = "} {
+		if path := key(t, want)(all).(string); made[name] == "" || !strings.HasSuffix(strings.Trim(path, `[]"`), "/"+made[name]) {
 			t.Errorf("the README makes %s with key %q, pdhook reads %s", name, made[name], path)
 		}
 	}
