@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	apps "k8s.io/api/apps/v1"
 	"sigs.k8s.io/yaml"
 )
 
@@ -102,7 +103,7 @@ func TestTheCommandsOfTheReadmeFitTheChart(t *testing.T) {
 			t.Errorf("the README makes %s with key %q, pdhook reads %s", name, made[name], path)
 		}
 	}
-	for _, m := range regexp.MustCompile(`helm install pdhook (\S+)`).FindAllStringSubmatch(readme(t), -1) {
+	for _, m := range regexp.MustCompile(`helm (?:install|upgrade) pdhook (\S+)`).FindAllStringSubmatch(readme(t), -1) {
 		if _, err := os.Stat(filepath.Join("../..", m[1], "Chart.yaml")); err != nil {
 			t.Errorf("the README installs from %s: %v", m[1], err)
 		}
@@ -110,6 +111,12 @@ func TestTheCommandsOfTheReadmeFitTheChart(t *testing.T) {
 	for _, m := range regexp.MustCompile(`\]\(([^)#]+)\)`).FindAllStringSubmatch(readme(t), -1) {
 		if _, err := os.Stat(filepath.Join(folder, m[1])); err != nil && !strings.Contains(m[1], "://") {
 			t.Errorf("the README links to %s: %v", m[1], err)
+		}
+	}
+	set := every[*apps.StatefulSet](all)[0]
+	for command, want := range map[string]string{`delete statefulset (\S+)`: set.Name, `patch pvc (\S+)`: set.Spec.VolumeClaimTemplates[0].Name + "-" + set.Name + "-0"} {
+		if m := regexp.MustCompile(command).FindStringSubmatch(readme(t)); m == nil || m[1] != want {
+			t.Errorf("got command %v, want %s for %s", m, command, want)
 		}
 	}
 	for _, workload := range regexp.MustCompile(`exec (\S+)`).FindAllStringSubmatch(readme(t), -1) {

@@ -71,6 +71,13 @@ func TestThePodGetsNothingFromTheClusterThatItDoesNotNeed(t *testing.T) {
 	}
 }
 
+func TestAClusterMayChooseUserAndGroup(t *testing.T) {
+	pod := release(t, example(t, "minimal", `podSecurityContext={"runAsUser": null, "runAsGroup": null, "fsGroup": null}`)).pod(t).Spec
+	if s := pod.SecurityContext; s.RunAsUser != nil || s.RunAsGroup != nil || s.FSGroup != nil || !*s.RunAsNonRoot {
+		t.Errorf("got %+v, want no user and no group, and not root", s)
+	}
+}
+
 func TestAnExistingServiceAccountIsUsed(t *testing.T) {
 	all := release(t, example(t, "minimal", `serviceAccount={"create": false, "name": "existing"}`))
 	if len(every[*core.ServiceAccount](all)) > 0 || all.pod(t).Spec.ServiceAccountName != "existing" {
