@@ -32,6 +32,20 @@ test-browser: ## look at the status page in headless Chromium (Debian: apt-get i
 race: ## run all tests with the race detector (needs a C compiler); COUNT=20 repeats them
 	go test -race -parallel $(PARALLEL) -count=$(COUNT) -timeout 80m ./...
 
+.PHONY: test-chart
+test-chart: ## lint, render and validate the Helm chart; the first time Helm is compiled
+	@# go test does not see when files outside its module change: nothing may come from its cache.
+	cd test/chart && go vet ./... && go test -count=1 ./...
+
+.PHONY: chart-files
+chart-files: ## bring the chart's table of values and its copy of the alerts up to date
+	cp deploy/prometheus/alerts.yaml deploy/helm/pdhook/files/alerts.yaml
+	cd test/chart && go test -run Readme -update .
+
+.PHONY: dist-chart
+dist-chart: ## write the Helm chart's archive to dist; VERSION=v1.2.3
+	@VERSION=$(VERSION) tools/dist-chart dist
+
 .PHONY: lint
 lint: ## gofmt, go vet and more
 	$(TOOL) golangci-lint run
