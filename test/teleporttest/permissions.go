@@ -13,7 +13,8 @@ import (
 // an identity by IdentityOptions.Roles.
 const AdminRole = "admin"
 
-// Permission is a right that users have unless Deny takes it. The values are the words of Teleport's roles.
+// Permission is a right that users have unless Deny takes it or SetUserRoles leaves it out. The values are the
+// words of Teleport's roles.
 type Permission string
 
 // The permissions.
@@ -52,23 +53,25 @@ func (s *Server) LimitReviews(user string, roles ...string) {
 	s.reviewable[user] = roles
 }
 
-// check gives Teleport's refusal when user lacks the permission. The caller holds s.mu.
-func (s *Server) check(user, verb string, p Permission) error {
-	if s.denied[grant{user, p}] {
-		return trace.AccessDenied("access denied to perform action %q on %q", verb, p)
+// check gives Teleport's refusal when user lacks one of the verbs of the permission. The caller holds s.mu.
+func (s *Server) check(user string, p Permission, verbs ...string) error {
+	for _, verb := range verbs {
+		if s.denied[grant{user, p}] || !s.grants(user, string(p), verb) {
+			return trace.AccessDenied("access denied to perform action %q on %q", verb, p)
+		}
 	}
 	return nil
 }
 
-// callerWith gives the caller if he has the permission.
-func (s *Server) callerWith(ctx context.Context, verb string, p Permission) (caller, error) {
+// callerWith gives the caller if he has the verbs of the permission.
+func (s *Server) callerWith(ctx context.Context, p Permission, verbs ...string) (caller, error) {
 	c, err := callerOf(ctx)
 	if err != nil {
 		return caller{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return c, s.check(c.user, verb, p)
+	return c, s.check(c.user, p, verbs...)
 }
 
 // checkAdmin lets administrators pass only, and nobody while RequireMFA is on.
@@ -98,6 +101,9 @@ func (s *Server) mayReview(user string, req *types.AccessRequestV3) bool {
 	if user == req.GetUser() {
 		return false
 	}
+	if set, ok := s.userRoles[user]; ok && !covers(set, req) {
+		return false
+	}
 	roles := s.reviewable[user]
 	return len(roles) == 0 || !slices.ContainsFunc(req.GetRoles(), func(role string) bool {
 		return !slices.Contains(roles, role)
@@ -106,8 +112,8 @@ func (s *Server) mayReview(user string, req *types.AccessRequestV3) bool {
 
 // maySee reports whether a list shows req to user. The caller holds s.mu.
 func (s *Server) maySee(user string, req *types.AccessRequestV3) bool {
-	if !s.denied[grant{user, ReadRequests}] || user == req.GetUser() {
+	if user == req.GetUser() || s.check(user, ReadRequests, types.VerbList, types.VerbRead) == nil {
 		return true
 	}
-	return !s.denied[grant{user, ReviewRequests}] && s.mayReview(user, req)
+	return s.reviewsAtAll(user) && s.mayReview(user, req)
 }
