@@ -17,7 +17,8 @@ RUN CGO_ENABLED=0 GOOS=${TARGETOS} GOARCH=${TARGETARCH} go build -trimpath \
       -ldflags "-s -w -X main.version=${VERSION} -X main.commit=${REVISION}" -o /out/pdhook ./cmd/pdhook \
     && mkdir /out/state
 
-FROM ${BASE_IMAGE}
+# The platform is the default, but buildah 1.28 would keep that of the stage before.
+FROM --platform=${TARGETPLATFORM} ${BASE_IMAGE}
 COPY --from=build /out/pdhook /usr/local/bin/pdhook
 COPY --from=build --chown=65532:65532 /out/state /var/lib/pdhook
 COPY LICENSE /usr/share/doc/pdhook/LICENSE

@@ -52,14 +52,16 @@ torture: ## break disks, networks and processes for real (root, Linux, strace, n
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
-.PHONY: demo
-demo: build ## pdhook at work against built-in simulators; ONCE=1 ends after the story
+.PHONY: bin/demo
+bin/demo:
 	@CGO_ENABLED=0 go build -trimpath -o bin/demo ./test/demo
+
+.PHONY: demo
+demo: build bin/demo ## pdhook at work against built-in simulators; ONCE=1 ends after the story
 	@bin/demo story --pdhook bin/pdhook $(if $(ONCE),--once)
 
 .PHONY: sandbox
-sandbox: build ## only the simulators, to set pdhook up by hand; writes to bin/sandbox
-	@CGO_ENABLED=0 go build -trimpath -o bin/demo ./test/demo
+sandbox: build bin/demo ## only the simulators, to set pdhook up by hand; writes to bin/sandbox
 	@bin/demo sandbox --dir bin/sandbox
 
 .PHONY: demo-request

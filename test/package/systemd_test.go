@@ -4,6 +4,7 @@ package package_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -29,7 +30,7 @@ func TestInstallPutsEachFileWhereTheSystemLooksForIt(t *testing.T) {
 	if got := output(t, dest, nil, binary, "version"); !strings.HasPrefix(got, "pdhook v") {
 		t.Errorf("got %q, want the version", got)
 	}
-	output(t, dest, nil, "systemd-sysusers", "--dry-run", filepath.Join(dest, "usr/lib/sysusers.d/pdhook.conf"))
+	hasUser(t, dest)
 
 	unit := filepath.Join(dest, "usr/lib/systemd/system/pdhook.service")
 	content, err := os.ReadFile(unit)
@@ -52,6 +53,18 @@ func TestInstallPutsEachFileWhereTheSystemLooksForIt(t *testing.T) {
 	install(t, dest)
 	if got, err := os.ReadFile(configuration); err != nil || string(got) != string(mine) {
 		t.Errorf("got %q, %v: an upgrade replaced the configuration", got, err)
+	}
+}
+
+// hasUser makes the users of the system below dest, and fails unless the unit's is one of them.
+func hasUser(t *testing.T, dest string) {
+	t.Helper()
+	said, err := exec.CommandContext(t.Context(), "systemd-sysusers", "--root="+dest).CombinedOutput()
+	if err != nil {
+		t.Fatalf("systemd-sysusers: %v\n%s", err, said)
+	}
+	if users, err := os.ReadFile(filepath.Join(dest, "etc/passwd")); err != nil || !strings.Contains("\n"+string(users), "\npdhook:") {
+		t.Errorf("got users %q, %v, want pdhook, as whom the unit runs", users, err)
 	}
 }
 
