@@ -51,8 +51,8 @@ func (w *workshop) standIn(t *testing.T, tag, platform string, env []string, fil
 // golang stands in for the official image: /usr with shell and Go is this machine's, mounted while the image is built.
 func (w *workshop) golang(t *testing.T) {
 	t.Helper()
-	w.standIn(t, "localhost/golang", "linux/"+runtime.GOARCH, []string{"PATH=/usr/local/go/bin:/usr/bin", "GOPATH=/go", "GOTOOLCHAIN=local", "GOPROXY=off"}, func(dir string) {
-		for _, d := range []string{"go", "root", "tmp", "usr"} {
+	w.standIn(t, "localhost/golang", "linux/"+runtime.GOARCH, []string{"PATH=/usr/local/go/bin:/usr/bin", "GOPATH=/go", "GOTOOLCHAIN=local", "GOPROXY=off", "GOCACHE=/cache"}, func(dir string) {
+		for _, d := range []string{"cache", "go", "tmp", "usr"} {
 			must(t, os.Mkdir(filepath.Join(dir, d), 0o755))
 		}
 		for _, d := range []string{"bin", "lib", "lib64"} {
@@ -88,7 +88,7 @@ func (w *workshop) image(t *testing.T, platform string) string {
 			"--build-arg BUILD_IMAGE=localhost/golang --build-arg BASE_IMAGE=localhost/static",
 			"--build-arg BUILDPLATFORM=linux/" + runtime.GOARCH, // BuildKit and newer buildahs know it
 			"--volume /usr:/usr:ro --volume " + cache[0] + ":/usr/local/go:ro",
-			"--volume " + cache[1] + ":/go/pkg/mod --volume " + cache[2] + ":/root/.cache/go-build",
+			"--volume " + cache[1] + ":/go/pkg/mod --volume " + cache[2] + ":/cache",
 		}, " "))
 	return tag
 }
