@@ -13,15 +13,13 @@ import (
 
 // workshop builds images with a buildah of its own storage, from stand-ins for both base images: no registry is asked.
 type workshop struct {
-	dir   string
 	flags []string // of every buildah
 }
 
 func newWorkshop(t *testing.T) *workshop {
 	t.Helper()
 	dir := t.TempDir()
-	w := &workshop{dir: dir, flags: []string{"--root", filepath.Join(dir, "root"), "--runroot", filepath.Join(dir, "run"), "--storage-driver", "vfs"}}
-	return w
+	return &workshop{flags: []string{"--root", filepath.Join(dir, "root"), "--runroot", filepath.Join(dir, "run"), "--storage-driver", "vfs"}}
 }
 
 func (w *workshop) buildah(t *testing.T, args ...string) string {
@@ -71,8 +69,8 @@ func (w *workshop) static(t *testing.T, platform string) {
 		must(t, os.Chmod(filepath.Join(dir, "tmp"), 0o777|os.ModeSticky))
 		authorities, err := os.ReadFile("/etc/ssl/certs/ca-certificates.crt")
 		must(t, err)
-		must(t, os.WriteFile(filepath.Join(dir, "etc/ssl/certs/ca-certificates.crt"), authorities, 0o644))                                                                         //nolint:gosec // read by all
-		must(t, os.WriteFile(filepath.Join(dir, "etc/passwd"), []byte("root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n"), 0o644)) //nolint:gosec // read by all
+		must(t, os.WriteFile(filepath.Join(dir, "etc/ssl/certs/ca-certificates.crt"), authorities, 0o644))
+		must(t, os.WriteFile(filepath.Join(dir, "etc/passwd"), []byte("root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n"), 0o644))
 	})
 }
 
@@ -122,16 +120,10 @@ func (w *workshop) unpack(t *testing.T, tag string) (files string, unpacked, com
 	t.Helper()
 	container := strings.TrimSpace(w.buildah(t, "from", "--pull-never", tag))
 	files = strings.TrimSpace(w.buildah(t, "mount", container))
-	for how, size := range map[string]*int64{"dir:": &unpacked, "oci:": &compressed} {
-		to := filepath.Join(t.TempDir(), "image")
-		args := []string{"push", "--quiet", tag, how + to}
-		if how == "dir:" {
-			args = append(args[:2:2], "--disable-compression", tag, how+to)
-		}
-		w.buildah(t, args...)
-		*size = sizeOf(t, to)
-	}
-	return files, unpacked, compressed
+	asIs, zipped := t.TempDir(), t.TempDir()
+	w.buildah(t, "push", "--quiet", "--disable-compression", tag, "dir:"+asIs)
+	w.buildah(t, "push", "--quiet", tag, "oci:"+zipped)
+	return files, sizeOf(t, asIs), sizeOf(t, zipped)
 }
 
 func sizeOf(t *testing.T, dir string) (size int64) {

@@ -34,7 +34,7 @@ func newRepository(t *testing.T) repository {
 
 func (r repository) write(name, content string) {
 	r.t.Helper()
-	if err := os.WriteFile(filepath.Join(r.dir, name), []byte(content), 0o700); err != nil { //nolint:gosec // one is a script
+	if err := os.WriteFile(filepath.Join(r.dir, name), []byte(content), 0o700); err != nil {
 		r.t.Fatal(err)
 	}
 }
