@@ -60,7 +60,12 @@ func newCluster(t *testing.T, roles ...*types.RoleV6) *cluster {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- client.Run(ctx) }()
-	t.Cleanup(func() { stop(); <-ended })
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 	if err := client.Connect(t.Context()); err != nil {
 		t.Fatal(err)
 	}
