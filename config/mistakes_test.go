@@ -47,7 +47,7 @@ var mistakes = []struct {
 	{"bad-secrets-empty.toml", []string{`webhook.secrets: missing, want the signing secret of the webhook subscription, or the path of a file that holds it`}},
 	{"bad-secret-short.toml", []string{
 		`webhook.secrets: entry 1: the value has fewer than 16 bytes; the path of a file begins with "/"`,
-		`webhook.secrets: entry 2: the value is empty`,
+		`webhook.secrets: entry 2: the value is empty; the path of a file begins with "/"`,
 	}},
 	{"bad-neither-tls-nor-http.toml", []string{`webhook.tls_cert: missing: set either webhook.tls_cert with webhook.tls_key, or webhook.insecure_http = true behind an ingress that ends TLS`}},
 	{"bad-tls-and-http.toml", []string{`webhook.insecure_http: true beside a TLS file: set either webhook.tls_cert with webhook.tls_key, or webhook.insecure_http = true behind an ingress that ends TLS`}},
