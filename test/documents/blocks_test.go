@@ -54,22 +54,21 @@ func isPicture(b Block) bool {
 
 // programs are those that the documents let people run.
 var programs = []string{
-	"pdhook", "make", "sudo", "install", "chmod", "chgrp", "journalctl", "systemctl", "systemd-sysusers", "curl", "openssl", "grep", "kill",
+	"pdhook", "make", "install", "chmod", "chgrp", "journalctl", "systemctl", "systemd-sysusers", "curl", "openssl", "grep", "kill",
 	"tctl", "tsh", "tbot", "kubectl", "helm", "docker", "nginx", "ssh", "go",
 }
+
+// asAnother matches what says as whom, and with which variables, a program runs.
+var asAnother = regexp.MustCompile(`^(sudo (-u \w+ )?)?([A-Z_]+=\S* )*`)
 
 // checkCommands checks that each line begins with a program that is known, and that targets of make and files of the
 // repository exist. What a program says stands below a line that begins with "$ ", and is not looked at.
 func checkCommands(t *testing.T, b Block) {
 	transcript := strings.HasPrefix(b.Text, "$ ")
 	for _, line := range Commands(b.Text) {
-		words := strings.Fields(line)
-		for len(words) > 0 && (words[0] == "sudo" || strings.Contains(words[0], "=")) {
-			words = words[1:]
-		}
+		words := strings.Fields(asAnother.ReplaceAllString(line, ""))
 		switch {
-		case len(words) == 0 || strings.HasPrefix(words[0], "#"):
-			continue
+		case len(words) == 0:
 		case !slices.Contains(programs, words[0]):
 			t.Errorf("%q begins with no program that is known", line)
 		case words[0] == "make" && len(words) > 1:
