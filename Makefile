@@ -1,24 +1,30 @@
 # Everything a person does with this repository, a line or two each. CI calls these targets and nothing else.
 .DEFAULT_GOAL := help
 
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS := -s -w -X main.version=$(VERSION)
+VERSION ?= $(shell tools/version)
+COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+export VERSION COMMIT SOURCE_DATE_EPOCH
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+BIN     ?= bin/pdhook
 TOOL    := go tool -modfile=tools/go.mod
 COUNT   ?= 1
 FUZZTIME ?= 100000x
 PARALLEL ?= 16 # the end-to-end tests mostly wait
 IMAGE   ?= pdhook:$(VERSION)
+ENGINE  ?= docker # or podman, buildah
+PREFIX  ?= /usr/local
 
 # Tests try the same random histories each time; 0 draws new ones, as the long torture does.
 export RAPID_SEED ?= 1
 
 .PHONY: help
 help: ## show this help
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build bin/pdhook, a static binary
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/pdhook ./cmd/pdhook
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/pdhook
 
 .PHONY: test
 test: ## run all tests
@@ -31,6 +37,20 @@ test-browser: ## look at the status page in headless Chromium (Debian: apt-get i
 .PHONY: race
 race: ## run all tests with the race detector (needs a C compiler); COUNT=20 repeats them
 	go test -race -parallel $(PARALLEL) -count=$(COUNT) -timeout 80m ./...
+
+.PHONY: test-chart
+test-chart: ## lint, render and validate the Helm chart; the first time Helm is compiled
+	@# go test does not see when files outside its module change: nothing may come from its cache.
+	cd test/chart && go vet ./... && go test -count=1 ./...
+
+.PHONY: chart-files
+chart-files: ## bring the chart's table of values and its copy of the alerts up to date
+	cp deploy/prometheus/alerts.yaml deploy/helm/pdhook/files/alerts.yaml
+	cd test/chart && go test -run Readme -update .
+
+.PHONY: dist-chart
+dist-chart: ## write the Helm chart's archive alone to dist; VERSION=v1.2.3
+	@VERSION=$(VERSION) tools/dist-chart dist
 
 .PHONY: lint
 lint: ## gofmt, go vet and more
@@ -57,16 +77,16 @@ torture: ## break disks, networks and processes for real (root, Linux, strace, n
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
+.PHONY: bin/demo
+bin/demo:
+	@CGO_ENABLED=0 go build -trimpath -o bin/demo ./test/demo
+
 .PHONY: demo
-demo: ## pdhook at work against built-in simulators; ONCE=1 ends after the story
-	@CGO_ENABLED=0 go build -o bin/pdhook ./cmd/pdhook
-	@CGO_ENABLED=0 go build -o bin/demo ./test/demo
+demo: build bin/demo ## pdhook at work against built-in simulators; ONCE=1 ends after the story
 	@bin/demo story --pdhook bin/pdhook $(if $(ONCE),--once)
 
 .PHONY: sandbox
-sandbox: ## only the simulators, to set pdhook up by hand; writes to bin/sandbox
-	@CGO_ENABLED=0 go build -o bin/pdhook ./cmd/pdhook
-	@CGO_ENABLED=0 go build -o bin/demo ./test/demo
+sandbox: build bin/demo ## only the simulators, to set pdhook up by hand; writes to bin/sandbox
 	@bin/demo sandbox --dir bin/sandbox
 
 .PHONY: demo-request
@@ -74,5 +94,33 @@ demo-request: ## while the demo or the sandbox runs: ask for access, e.g. USER=k
 	@bin/demo request $(if $(filter command line,$(origin USER)),--user $(USER)) $(if $(ROLE),--role $(ROLE))
 
 .PHONY: image
-image: ## build the container image
-	docker build --build-arg VERSION=$(VERSION) -t $(IMAGE) .
+image: ## build the container image; ENGINE=podman builds it with podman
+	$(ENGINE) build $(IMAGE_FLAGS) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(COMMIT) \
+	  --build-arg CREATED=$(shell TZ=UTC git log -1 --date=format-local:%FT%TZ --format=%cd 2>/dev/null) -t $(IMAGE) .
+
+.PHONY: install
+install: build ## install below PREFIX, and /etc/pdhook.toml unless there is one; DESTDIR for packages
+	install -D -m 0755 bin/pdhook $(DESTDIR)$(PREFIX)/bin/pdhook
+	install -D -m 0644 deploy/systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/pdhook.conf
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)/etc
+	sed 's|/usr/local/bin|$(PREFIX)/bin|' deploy/systemd/pdhook.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/pdhook.service
+	chmod 0644 $(DESTDIR)$(PREFIX)/lib/systemd/system/pdhook.service
+	test -e $(DESTDIR)/etc/pdhook.toml || \
+	  { bin/pdhook configure >bin/pdhook.toml && install -m 0640 bin/pdhook.toml $(DESTDIR)/etc/pdhook.toml; }
+	@echo 'Next: systemd-sysusers; chgrp pdhook /etc/pdhook.toml; fill it in; systemctl enable --now pdhook'
+
+.PHONY: dist
+dist: ## write the release archives for linux on amd64 and arm64, the chart, and checksums to dist
+	@tools/dist dist
+
+.PHONY: release-dry-run
+release-dry-run: ## check that RELEASE=v1.2.3 can be released, build it, and say what would be pushed; pushes nothing
+	@tools/release-dry-run $(RELEASE)
+
+.PHONY: image-test
+image-test: ## build the image with buildah (root, Linux) from stand-ins for its bases, inspect it, and run it
+	go test -tags image -count=1 -timeout 20m ./test/image
+
+.PHONY: package-test
+package-test: ## test archives, installation, systemd unit and version (Linux, systemd-analyze)
+	go test -tags package -count=1 -timeout 20m ./test/package

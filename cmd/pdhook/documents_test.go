@@ -35,13 +35,18 @@ func TestEveryCommandLineOfTheDocumentsIsUnderstood(t *testing.T) {
 			}
 		}
 		for _, c := range d.Code {
-			checked += understands(t, c.Where, c.Text)
+			if !slices.ContainsFunc(d.Rows, func(r documents.Row) bool { return r.Where == c.Where && isQuote(r, c.Text) }) {
+				checked += understands(t, c.Where, c.Text)
+			}
 		}
 	}
 	if checked < 15 {
 		t.Errorf("only %d command lines were found", checked)
 	}
 }
+
+// isQuote reports whether a row explains a text that pdhook says: test/documents looks for those.
+func isQuote(r documents.Row, text string) bool { return r.Cells[0] == "`"+text+"`" }
 
 // understands checks a line in which pdhook is called, and counts it.
 func understands(t *testing.T, where, line string) int {

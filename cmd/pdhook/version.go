@@ -9,8 +9,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is set by -ldflags "-X main.version=v1.2.3"; empty, it is what the module says.
-var version string
+// version and commit are set by -ldflags "-X main.version=v1.2.3 -X main.commit=…"; empty, they are what the build
+// information says.
+var version, commit string
 
 // build says which program this is.
 type build struct {
@@ -40,6 +41,9 @@ func thisBuild() build {
 		}
 	}
 	b.Commit += modified
+	if commit != "" {
+		b.Commit = commit
+	}
 	return b
 }
 

@@ -43,7 +43,7 @@ func TestStartEndsWithOneErrorForWhatOnlyTheOperatorCanMend(t *testing.T) {
 			w.conf["webhook.listen"], w.conf["admin.listen"] = `"127.0.0.1:8099"`, `"127.0.0.1:8099"`
 		},
 			[][]string{{"admin.listen", "the same address as webhook.listen"}}},
-		{"webhook secret of two lines", func(w *world) { w.write("webhook-secret", secret+"\n"+secret+"\n") },
+		{"webhook secret of two words", func(w *world) { w.write("webhook-secret", secret+" "+secret+"\n") },
 			[][]string{{"webhook.secrets", "/webhook-secret", "must be one word"}}},
 		{"folder of the log missing", func(w *world) { w.conf["log.output"] = quote(w.path("nowhere/pdhook.log")) },
 			[][]string{{"log.output", "nowhere/pdhook.log", "does its folder exist"}}},

@@ -25,7 +25,7 @@ func (s *Server) Locks() []types.Lock {
 
 // UpsertLock stores a lock; time and author are the server's.
 func (a *authService) UpsertLock(ctx context.Context, in *types.LockV2) (*emptypb.Empty, error) {
-	c, err := a.s.callerWith(ctx, "create", UseLocks)
+	c, err := a.s.callerWith(ctx, UseLocks, types.VerbCreate)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func (a *authService) UpsertLock(ctx context.Context, in *types.LockV2) (*emptyp
 
 // GetLock reads one lock.
 func (a *authService) GetLock(ctx context.Context, in *proto.GetLockRequest) (*types.LockV2, error) {
-	if _, err := a.s.callerWith(ctx, "read", UseLocks); err != nil {
+	if _, err := a.s.callerWith(ctx, UseLocks, types.VerbRead); err != nil {
 		return nil, err
 	}
 	a.s.mu.Lock()
@@ -58,7 +58,7 @@ func (a *authService) GetLock(ctx context.Context, in *proto.GetLockRequest) (*t
 
 // GetLocks reads the locks that match one of the targets, or all when no target is given.
 func (a *authService) GetLocks(ctx context.Context, in *proto.GetLocksRequest) (*proto.GetLocksResponse, error) {
-	if _, err := a.s.callerWith(ctx, "list", UseLocks); err != nil {
+	if _, err := a.s.callerWith(ctx, UseLocks, types.VerbList); err != nil {
 		return nil, err
 	}
 	a.s.mu.Lock()
@@ -78,7 +78,7 @@ func (a *authService) GetLocks(ctx context.Context, in *proto.GetLocksRequest) (
 
 // DeleteLock removes one lock.
 func (a *authService) DeleteLock(ctx context.Context, in *proto.DeleteLockRequest) (*emptypb.Empty, error) {
-	if _, err := a.s.callerWith(ctx, "delete", UseLocks); err != nil {
+	if _, err := a.s.callerWith(ctx, UseLocks, types.VerbDelete); err != nil {
 		return nil, err
 	}
 	a.s.mu.Lock()

@@ -15,7 +15,8 @@ import (
 // an identity by IdentityOptions.Roles.
 const AdminRole = "admin"
 
-// Permission is a right that users have unless Deny takes it. The values are the words of Teleport's roles.
+// Permission is a right that users have unless Deny takes it or SetUserRoles leaves it out. The values are the
+// words of Teleport's roles.
 type Permission string
 
 // The permissions.
@@ -54,23 +55,25 @@ func (s *Server) LimitReviews(user string, roles ...string) {
 	s.reviewable[user] = roles
 }
 
-// check gives Teleport's refusal when user lacks the permission. The caller holds s.mu.
-func (s *Server) check(user, verb string, p Permission) error {
-	if s.denied[grant{user, p}] {
-		return trace.AccessDenied("access denied to perform action %q on %q", verb, p)
+// check gives Teleport's refusal when user lacks one of the verbs of the permission. The caller holds s.mu.
+func (s *Server) check(user string, p Permission, verbs ...string) error {
+	for _, verb := range verbs {
+		if s.denied[grant{user, p}] || !s.grants(user, string(p), verb) {
+			return trace.AccessDenied("access denied to perform action %q on %q", verb, p)
+		}
 	}
 	return nil
 }
 
-// callerWith gives the caller if he has the permission.
-func (s *Server) callerWith(ctx context.Context, verb string, p Permission) (caller, error) {
+// callerWith gives the caller if he has the verbs of the permission.
+func (s *Server) callerWith(ctx context.Context, p Permission, verbs ...string) (caller, error) {
 	c, err := callerOf(ctx)
 	if err != nil {
 		return caller{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return c, s.check(c.user, verb, p)
+	return c, s.check(c.user, p, verbs...)
 }
 
 // checkAdmin lets administrators pass only, and nobody while RequireMFA is on.
@@ -95,24 +98,35 @@ func (s *Server) checkMFA() error {
 	return nil
 }
 
-// GetCurrentUserRoles tells the caller's own role, for which no permission is needed. It is called as the user and
+// GetCurrentUserRoles tells the caller's own roles, for which no permission is needed. It is called as the user and
 // says what Deny and LimitReviews have left.
 func (a *authService) GetCurrentUserRoles(_ *emptypb.Empty, stream proto.AuthService_GetCurrentUserRolesServer) error {
 	c, err := callerOf(stream.Context())
 	if err != nil {
 		return err
 	}
-	role, err := a.s.roleOf(c.user)
+	roles, err := a.s.rolesOf(c.user)
 	if err != nil {
 		return err
 	}
-	return stream.Send(role)
+	for _, role := range roles {
+		if err := stream.Send(role); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// roleOf writes down what user may do as a role.
-func (s *Server) roleOf(user string) (*types.RoleV6, error) {
+// rolesOf gives the roles of user as SetUserRoles set them, else writes down what user may do as one.
+func (s *Server) rolesOf(user string) (roles []*types.RoleV6, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if set, ok := s.userRoles[user]; ok {
+		for _, role := range set {
+			roles = append(roles, role.(*types.RoleV6))
+		}
+		return roles, nil
+	}
 	var allow types.RoleConditions
 	for _, p := range []Permission{ReadRequests, ReadRules} {
 		if !s.denied[grant{user, p}] {
@@ -132,12 +146,15 @@ func (s *Server) roleOf(user string) (*types.RoleV6, error) {
 	if err != nil {
 		return nil, err
 	}
-	return role.(*types.RoleV6), nil
+	return []*types.RoleV6{role.(*types.RoleV6)}, nil
 }
 
 // mayReview reports whether roles let user review req. The caller holds s.mu.
 func (s *Server) mayReview(user string, req *types.AccessRequestV3) bool {
 	if user == req.GetUser() {
+		return false
+	}
+	if set, ok := s.userRoles[user]; ok && !covers(set, req) {
 		return false
 	}
 	roles := s.reviewable[user]
@@ -148,8 +165,8 @@ func (s *Server) mayReview(user string, req *types.AccessRequestV3) bool {
 
 // maySee reports whether a list shows req to user. The caller holds s.mu.
 func (s *Server) maySee(user string, req *types.AccessRequestV3) bool {
-	if !s.denied[grant{user, ReadRequests}] || user == req.GetUser() {
+	if user == req.GetUser() || s.check(user, ReadRequests, types.VerbList, types.VerbRead) == nil {
 		return true
 	}
-	return !s.denied[grant{user, ReviewRequests}] && s.mayReview(user, req)
+	return s.reviewsAtAll(user) && s.mayReview(user, req)
 }

@@ -49,7 +49,7 @@ func (s *Server) SetPluginData(id string, set map[string]string) error {
 // GetPluginData answers with an empty list when there is nothing. The plugin in the filter selects
 // resources, not entries.
 func (a *authService) GetPluginData(ctx context.Context, filter *types.PluginDataFilter) (*proto.PluginDataSeq, error) {
-	if _, err := a.s.callerWith(ctx, "list", ReadRequests); err != nil {
+	if _, err := a.s.callerWith(ctx, ReadRequests, types.VerbList, types.VerbRead); err != nil {
 		return nil, err
 	}
 	a.s.mu.Lock()
@@ -65,7 +65,7 @@ func (a *authService) GetPluginData(ctx context.Context, filter *types.PluginDat
 
 // UpdatePluginData is compare-and-swap.
 func (a *authService) UpdatePluginData(ctx context.Context, in *types.PluginDataUpdateParams) (*emptypb.Empty, error) {
-	if _, err := a.s.callerWith(ctx, "update", WritePluginData); err != nil {
+	if _, err := a.s.callerWith(ctx, WritePluginData, types.VerbUpdate); err != nil {
 		return nil, err
 	}
 	a.s.mu.Lock()

@@ -60,7 +60,7 @@ func (s *Server) review(id string, review types.AccessReview) (*types.AccessRequ
 	if len(review.Reason) > maxReasonSize {
 		return nil, trace.BadParameter("access review reason is too long, max %v bytes", maxReasonSize)
 	}
-	if s.denied[grant{review.Author, ReviewRequests}] {
+	if !s.reviewsAtAll(review.Author) {
 		return nil, trace.AccessDenied("user %q cannot submit reviews", review.Author)
 	}
 	req, ok := s.requests[id]

@@ -79,7 +79,7 @@ func (r *ruleService) list(ctx context.Context, size int, start string, match fu
 	if r.s.switches.NoRules {
 		return nil, "", trace.NotImplemented("access monitoring rules are not implemented")
 	}
-	if err := r.s.check(c.user, "list", ReadRules); err != nil {
+	if err := r.s.check(c.user, ReadRules, types.VerbList, types.VerbRead); err != nil {
 		return nil, "", err
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.s.rules)) {

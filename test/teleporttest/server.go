@@ -83,6 +83,7 @@ type Server struct {
 	switches   Switches
 	denied     map[grant]bool
 	reviewable map[string][]string
+	userRoles  map[string][]types.Role // of users whose rights SetUserRoles gave
 	proxies    []*Proxy
 	handshakes []Handshake
 }
@@ -108,6 +109,7 @@ func New(opts Options) (*Server, error) {
 		faults:     make(map[string][]Fault),
 		denied:     make(map[grant]bool),
 		reviewable: make(map[string][]string),
+		userRoles:  make(map[string][]types.Role),
 	}, nil
 }
 

@@ -128,7 +128,7 @@ func (s *Server) checkWatch(user, kind string) error {
 	if !known {
 		return trace.AccessDenied("access denied to perform action %q on %q", "read", kind)
 	}
-	return s.check(user, "read", Permission(kind))
+	return s.check(user, Permission(kind), types.VerbRead)
 }
 
 func (s *Server) closeWatch(w *watcher) {
