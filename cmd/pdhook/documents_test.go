@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -140,13 +138,13 @@ func TestTheReferenceHasTheExitCodes(t *testing.T) {
 		}
 	}
 	for _, line := range []string{"version", "check --config /nowhere/pdhook.toml", "unknown"} {
-		code := run(context.Background(), strings.Fields(line), strings.NewReader(""), io.Discard, io.Discard)
+		code := run(t.Context(), strings.Fields(line), strings.NewReader(""), io.Discard, io.Discard)
 		if !described[strconv.Itoa(code)] {
 			t.Errorf("docs/reference.md does not explain the exit code %d", code)
 		}
 		delete(described, strconv.Itoa(code))
 	}
 	if len(described) > 0 {
-		t.Errorf("docs/reference.md explains exit codes that do not come: %v", fmt.Sprint(described))
+		t.Errorf("docs/reference.md explains exit codes that do not come: %v", described)
 	}
 }
