@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -31,6 +32,7 @@ func checkYAML(t *testing.T, b Block) {
 			checkKubernetes(t, top)
 		case top["kind"] != nil:
 			checkTeleport(t, top["kind"], data)
+			checkShipped(t, top)
 		case top["scrape_configs"] != nil, top["proxy_server"] != nil: // Prometheus', tbot's
 		default:
 			checkValues(t, "", top, chartValues(t))
@@ -65,6 +67,35 @@ func checkTeleport(t *testing.T, kind any, data []byte) {
 	if checked, ok := resource.(interface{ CheckAndSetDefaults() error }); ok {
 		if err := checked.CheckAndSetDefaults(); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// checkShipped checks that a resource is that of deploy/teleport, where it has the same kind and name.
+func checkShipped(t *testing.T, resource map[string]any) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(root, "deploy/teleport/*.yaml"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("there are no resources: %v", err)
+	}
+	name := func(of map[string]any) any { metadata, _ := of["metadata"].(map[string]any); return metadata["name"] }
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for part := range strings.SplitSeq(string(text), "\n---\n") {
+			data, err := yaml.YAMLToJSON([]byte(part))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var shipped map[string]any
+			if err := json.Unmarshal(data, &shipped); err != nil {
+				t.Fatal(err)
+			}
+			if shipped["kind"] == resource["kind"] && name(shipped) == name(resource) && !reflect.DeepEqual(shipped, resource) {
+				t.Errorf("%s has another %v %v:\n%s", file, resource["kind"], name(resource), part)
+			}
 		}
 	}
 }
