@@ -112,6 +112,11 @@ var calls = map[string]func(context.Context, *cluster) error{
 		_, err := c.SubmitReview(ctx, c.request, access.Approved, "on call")
 		return err
 	},
+	"TryWatch": func(ctx context.Context, c *cluster) error {
+		ctx, stop := context.WithTimeout(ctx, patience)
+		defer stop()
+		return c.TryWatch(ctx)
+	},
 	"ListRules": func(ctx context.Context, c *cluster) error { _, err := c.ListRules(ctx); return err },
 }
 
@@ -181,7 +186,7 @@ func TestEachFeatureSetCoversItsCallsAndNoOthers(t *testing.T) {
 func TestNoRightIsMoreThanPdhookNeeds(t *testing.T) {
 	needs := map[string][]string{ // right: the calls that fail without it
 		"access_request list":         {"Get", "List", "PluginData"},
-		"access_request read":         {"Get", "List", "PluginData", "Watch", "WatchRules"},
+		"access_request read":         {"Get", "List", "PluginData", "TryWatch", "Watch", "WatchRules"},
 		"access_plugin_data update":   {"UpdatePluginData"},
 		"access_monitoring_rule list": {"ListRules"},
 		"access_monitoring_rule read": {"ListRules", "WatchRules"},
@@ -250,7 +255,7 @@ func TestApprovalIsLimitedToTheNamedServiceAndRole(t *testing.T) {
 }
 
 func TestEachCallOfTheClientIsTried(t *testing.T) {
-	needNothing := []string{"Run", "Connect"} // Teleport answers Ping to every user
+	needNothing := []string{"Run", "Connect", "Once", "OwnRoles"} // Teleport answers Ping to every user, and what roles it has
 	client := reflect.TypeFor[*teleport.Client]()
 	for method := range client.Methods() {
 		takesContext := method.Type.NumIn() > 1 && method.Type.In(1) == reflect.TypeFor[context.Context]()

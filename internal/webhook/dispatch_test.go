@@ -285,6 +285,7 @@ func TestStoreErrorsAreRetriedAndLoggedOnce(t *testing.T) {
 		if got := l.took(); len(got) != 3 {
 			t.Errorf("woken afterwards: got %q, want r7, r2 and r3", got)
 		}
+		synctest.Wait()
 		// Reading who waits and reading who names the service fail with texts of their own.
 		if n := strings.Count(log.String(), "disk gone"); n != 2 {
 			t.Errorf("logged %d times: %s", n, log.String())

@@ -26,7 +26,7 @@ func TestOneGrepFindsTheStoryOfARequest(t *testing.T) {
 	w.pd.Acknowledge(incident.ID, w.kim.ID)
 	w.eventually("the webhook is told of", func() bool { return slices.Contains(w.story(id), "webhook dispatched") })
 	w.review(id, "lee@example.com", types.RequestState_APPROVED, "go")
-	w.ended(id, 1)
+	w.eventually("the end is told of", func() bool { return slices.Contains(w.story(id), "Resolved the incident") })
 
 	want := []string{"Decided", "Successfully created PagerDuty incident", "webhook dispatched", "Added a note to the incident", "Resolved the incident"}
 	told := w.story(id)

@@ -352,13 +352,15 @@ func (w *world) idle() bool {
 	return strings.Contains(string(body), `"depth": 0`) && strings.Contains(string(body), `"failing": 0`)
 }
 
-// decided waits until pdhook has logged a decision on the request and gives its reason.
+// decided waits until pdhook has logged a decision on the request and recorded what it did because of it, and gives
+// its reason.
 func (w *world) decided(id string) string {
 	w.t.Helper()
 	var found []logLine
 	w.eventually("pdhook decides on the request", func() bool {
 		found = w.proc.find(func(l logLine) bool { return l.text("msg") == "Decided" && l.text("request_id") == id })
-		return len(found) > 0
+		_, recorded := w.get("/api/v1/requests/" + id)
+		return len(found) > 0 && strings.Contains(string(recorded), `"verdict"`)
 	})
 	return found[len(found)-1].text("why")
 }
