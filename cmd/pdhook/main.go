@@ -24,22 +24,7 @@ func main() {
 // gives the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	understood := false
-	root := &cobra.Command{
-		Use:   "pdhook",
-		Short: "Access Requests of Teleport, decided by who is on call in PagerDuty",
-		Long: `pdhook opens a PagerDuty incident for each Teleport Access Request, approves at once who is on call,
-and closes the incident with the request.
-
-  pdhook configure > /etc/pdhook.toml    write an example configuration, then fill it in
-  pdhook check                           try everything once, and say how to mend what is wrong
-  pdhook start                           run the service
-  pdhook subscribe --url https://…       have PagerDuty send its webhooks to it`,
-		SilenceErrors:    true,
-		SilenceUsage:     true,
-		PersistentPreRun: func(*cobra.Command, []string) { understood = true },
-		RunE:             func(*cobra.Command, []string) error { return errNoCommand },
-	}
-	root.AddCommand(configureCommand(), checkCommand(), startCommand(), subscribeCommand(), explainCommand(), requestsCommand(), healthCommand(), versionCommand())
+	root := rootCommand(&understood)
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
@@ -55,6 +40,27 @@ and closes the incident with the request.
 	}
 	fmt.Fprintf(stderr, "pdhook: \"%s --help\" tells how it is called\n", called.CommandPath())
 	return 2
+}
+
+// rootCommand gives the program with its commands. understood becomes true once a command was called the right way.
+func rootCommand(understood *bool) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "pdhook",
+		Short: "Access Requests of Teleport, decided by who is on call in PagerDuty",
+		Long: `pdhook opens a PagerDuty incident for each Teleport Access Request, approves at once who is on call,
+and closes the incident with the request.
+
+  pdhook configure > /etc/pdhook.toml    write an example configuration, then fill it in
+  pdhook check                           try everything once, and say how to mend what is wrong
+  pdhook start                           run the service
+  pdhook subscribe --url https://…       have PagerDuty send its webhooks to it`,
+		SilenceErrors:    true,
+		SilenceUsage:     true,
+		PersistentPreRun: func(*cobra.Command, []string) { *understood = true },
+		RunE:             func(*cobra.Command, []string) error { return errNoCommand },
+	}
+	root.AddCommand(configureCommand(), checkCommand(), startCommand(), subscribeCommand(), explainCommand(), requestsCommand(), healthCommand(), versionCommand())
+	return root
 }
 
 var errNoCommand = errors.New("no command given")

@@ -3,7 +3,10 @@ package e2e
 import (
 	"fmt"
 	"maps"
+	"os"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -216,5 +219,38 @@ func TestAStormOfWebhooksCostsLittleMoreThanOneLookAtEverything(t *testing.T) {
 		if r.Status == 429 {
 			t.Errorf("%s was answered 429", r.Route)
 		}
+	}
+}
+
+func TestARequestThatComesAloneCostsNoMoreThanThePageOnScaleSays(t *testing.T) {
+	page, err := os.ReadFile("../../docs/scale.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for user, words := range map[string]string{"dana@example.com": `at most (\d+) calls when a person denies it`, "kim@example.com": `at most (\d+) when it is approved`} {
+		t.Run(user, func(t *testing.T) {
+			t.Parallel()
+			stated := regexp.MustCompile(words).FindSubmatch(page)
+			if stated == nil {
+				t.Fatal("docs/scale.md does not say it")
+			}
+			most, err := strconv.Atoi(string(stated[1]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := startWorld(t)
+			w.quiet()
+			before := len(w.pd.Requests())
+			id := w.request(user, "payments-admin")
+			w.opened(id)
+			if user == w.dana.Email {
+				w.review(id, "lee@example.com", types.RequestState_DENIED, "no")
+			}
+			w.ended(id, 1)
+			w.quiet()
+			if calls, routes := w.calls(before); calls > most || calls < most-3 {
+				t.Errorf("it cost %d calls, docs/scale.md says at most %d: %s", calls, most, routes)
+			}
+		})
 	}
 }
