@@ -129,6 +129,8 @@ type run struct {
 	alone     error                 // ErrNotRunning with its cause; nil: a service runs
 	elsewhere bool                  // another subscription may lead here, signed with a secret of the file
 	replaced  access.SubscriptionID // by the rotation; "": none
+	before    []string              // what the file held before the new secret was written to it
+	wrote     []string              // what it held then, the new secret last; none: it was not written
 	result    Result
 }
 
