@@ -85,7 +85,7 @@ func (p *page) request(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		p.render(w, r, http.StatusServiceUnavailable, frame{Title: "Cannot be read", Failed: oneLine(err.Error())})
 	default:
-		v := newRequest(found, p.cfg.Status().DryRun, p.now())
+		v := newRequest(found, p.now())
 		p.render(w, r, http.StatusOK, frame{Title: fmt.Sprintf("%s: %s", v.Pill.Word, v.User), Request: &v})
 	}
 }

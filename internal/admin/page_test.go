@@ -75,7 +75,7 @@ func TestTheOverviewShowsWhatWaitsFirst(t *testing.T) {
 	wantIn(t, text, "2 requests are waiting",
 		"kim@example.com", "asks for payments-admin", "checkout fails", "Not approved automatically: kim@example.com is not on call for Payments",
 		"Approvable once put kim@example.com on call for Payments", "Who can decide lee@example.com, who is on call", "Time left until",
-		"the regular look at everything that waits", "Why: 1 no, 1 yes", "On call now", "service Payments", "Reviews", "Incident Q1", "on Payments API: triggered",
+		"the regular look at everything that waits", "Why: 1 no, 1 yes", "On call", "service Payments", "Reviews", "Incident Q1", "on Payments API: triggered",
 		"Not looked at yet", "No incident is open for it: nobody is paged.", "Ledger: nobody is on call on its whole policy", "it is tried again: creating incident: PagerDuty answered 400",
 		"Denied by lee@example.com", "incident.resolved woke 1 request", "not understood", "Teleport", "Webhook subscription")
 	if one, two, decided := strings.Index(body, `id="request-r2"`), strings.Index(body, `id="request-r1"`), strings.Index(body, `id="request-r0"`); one < 0 || one > two || two > decided {

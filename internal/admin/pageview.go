@@ -108,7 +108,7 @@ func (m Moment) Human() string { return m.UTC().Format("2 Jan 15:04 UTC") }
 func newOverview(list []Request, deliveries []Delivery, status Status, now time.Time) *Overview {
 	v := &Overview{Status: status, Health: health(status)}
 	for _, r := range list {
-		shown := newRequest(r, status.DryRun, now)
+		shown := newRequest(r, now)
 		switch {
 		case shown.Waiting:
 			v.Waiting = append(v.Waiting, shown)
@@ -144,7 +144,7 @@ func truth(b bool) int {
 }
 
 // newRequest puts a request into words.
-func newRequest(r Request, dryRun bool, now time.Time) RequestView {
+func newRequest(r Request, now time.Time) RequestView {
 	v := RequestView{
 		ID: oneLine(string(r.ID)), Anchor: "request-" + string(r.ID), Path: "/requests/" + url.PathEscape(string(r.ID)),
 		User: cmp.Or(name(r.User), "unknown user"), Reason: oneLine(r.Reason), Resolved: oneLine(r.ResolveReason), URL: web(r.URL),
@@ -163,13 +163,14 @@ func newRequest(r Request, dryRun bool, now time.Time) RequestView {
 		v.Reviews = append(v.Reviews, ReviewView{Author: name(w.Author), Reason: oneLine(w.Reason), Pill: stateOf(w.State), At: Moment{w.Time}})
 	}
 	if !r.NextLook.IsZero() {
-		v.NextWhy = nextWhy(r.NextLookWhy)
+		v.NextWhy = name(r.NextLookReason())
 		if r.NextLook.After(now) {
 			v.Next = Moment{r.NextLook}
 		}
 	}
 	v.Nobody = v.Waiting && !slices.ContainsFunc(r.Incidents, pages)
-	v.Headline, v.Sentence = outcome(r, dryRun)
+	headline, why := r.Verdict()
+	v.Headline, v.Sentence = name(headline), oneLine(why)
 	if v.Waiting {
 		v.Pill = verdictOf(r)
 	} else {
