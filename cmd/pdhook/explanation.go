@@ -171,9 +171,3 @@ func wrapped(text string, width int) []string {
 	}
 	return append(lines, line)
 }
-
-// longest is how much of one text of others is shown.
-const longest = 2000
-
-// plain makes what others wrote safe to show on a terminal, on one line.
-func plain(text string) string { return access.OneLine(text, longest) }
