@@ -125,7 +125,7 @@ func (r *run) update(ctx context.Context, s access.Subscription) error {
 
 // reload has the running service read the secrets again.
 func (r *run) reload(ctx context.Context) error {
-	if r.alone != nil {
+	if r.isAlone() {
 		return nil
 	}
 	var refused error // which is in its log, and would be there once more for each try
@@ -159,7 +159,7 @@ func (r *run) takeBack(ctx context.Context, id access.SubscriptionID) {
 		r.left("%s may hold the signing secret of the deleted subscription: %v", r.FileName, err)
 		return
 	}
-	if r.alone != nil {
+	if r.isAlone() {
 		return
 	}
 	if err := r.Running.Reload(ctx); err != nil {
@@ -214,10 +214,12 @@ func (r *run) again(ctx context.Context, do func() error) error {
 // pause waits before the next try, longer each time and as long as PagerDuty asks for. False: ctx ended.
 func (r *run) pause(ctx context.Context, try int, err error) bool {
 	wait := max(r.firstPause<<(try-1), time.Until(access.NotBefore(err)))
-	if wait > 5*time.Second {
-		r.Say(fmt.Sprintf("Waiting %s: %v", wait.Round(time.Second), err))
+	wait = min(wait, longPause)
+	if ctx.Err() != nil {
+		return false
 	}
-	return sleep(ctx, min(wait, longPause))
+	r.Say(fmt.Sprintf("Trying again in %s: %v", wait.Round(100*time.Millisecond), err))
+	return sleep(ctx, wait)
 }
 
 func sleep(ctx context.Context, d time.Duration) bool {

@@ -16,7 +16,7 @@ const underWay = 7 * time.Second
 // rotate replaces the subscription by one with another signing secret. PagerDuty drops for good what is refused, so the
 // old secret is accepted until nothing signed with it can come any more.
 func (r *run) rotate(ctx context.Context, old access.Subscription) error {
-	if r.alone != nil {
+	if r.isAlone() {
 		return fmt.Errorf("nothing was changed: the old subscription is deleted only when the running pdhook has taken a webhook through the new one: %w", r.alone)
 	}
 	if old.Extras != "" {
@@ -51,7 +51,7 @@ func (r *run) rotate(ctx context.Context, old access.Subscription) error {
 func (r *run) finishRotation(ctx context.Context, here found) error {
 	next := *here.next
 	r.say("A rotation that an earlier run began is not over: webhook subscription %s %s", next.ID, next.Description[len("pdhook: "):])
-	if r.alone != nil {
+	if r.isAlone() {
 		return fmt.Errorf("nothing was changed: the rotation can only be brought to its end beside the running pdhook: %w", r.alone)
 	}
 	secrets, err := r.File.Read()
