@@ -53,12 +53,8 @@ func Examine(path string, environ []string) Examined {
 	return Examined{Config: cfg, Mistakes: d.problems, wrong: d.wrong}
 }
 
-// AdminListen gives admin.listen of a configuration that may have mistakes elsewhere: what Load would
-// give, or the default where that cannot be told.
-func AdminListen(path string, environ []string) string { return AdminOf(path, environ).Listen }
-
-// AdminOf gives the section [admin] of a configuration that may have mistakes, as AdminListen does: what Load would
-// give, or the defaults.
+// AdminOf gives the section [admin] of a configuration that may have mistakes elsewhere: what Load would give, or the
+// defaults where that cannot be told.
 func AdminOf(path string, environ []string) Admin {
 	d := newDraft(path)
 	d.readFile()
