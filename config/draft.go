@@ -61,12 +61,8 @@ func Examine(path string, environ []string) Examined {
 var errNothing = errors.New(`nothing is configured: there is neither a file (/etc/pdhook.toml, or --config) nor a variable PDHOOK_…; ` +
 	`"pdhook configure > /etc/pdhook.toml" writes an example to fill in`)
 
-// AdminListen gives admin.listen of a configuration that may have mistakes elsewhere: what Load would
-// give, or the default where that cannot be told.
-func AdminListen(path string, environ []string) string { return AdminOf(path, environ).Listen }
-
-// AdminOf gives the section [admin] of a configuration that may have mistakes, as AdminListen does: what Load would
-// give, or the defaults.
+// AdminOf gives the section [admin] of a configuration that may have mistakes elsewhere: what Load would give, or the
+// defaults where that cannot be told.
 func AdminOf(path string, environ []string) Admin {
 	d := newDraft(path)
 	d.readFile()

@@ -140,7 +140,7 @@ func TestEveryKeyHasAKindAndNoneIsCalledPort(t *testing.T) {
 	}
 }
 
-func TestAdminListenIsFoundInAConfigurationWithMistakes(t *testing.T) {
+func TestAdminIsFoundInAConfigurationWithMistakes(t *testing.T) {
 	for _, tt := range []struct {
 		path    string
 		environ []string
@@ -152,8 +152,8 @@ func TestAdminListenIsFoundInAConfigurationWithMistakes(t *testing.T) {
 		{"testdata/nowhere.toml", nil, "127.0.0.1:8082"},
 		{"", nil, "127.0.0.1:8082"},
 	} {
-		if got := AdminListen(tt.path, tt.environ); got != tt.want {
-			t.Errorf("AdminListen(%q, %q): got %q, want %q", tt.path, tt.environ, got, tt.want)
+		if got := AdminOf(tt.path, tt.environ).Listen; got != tt.want {
+			t.Errorf("AdminOf(%q, %q): got %q, want %q", tt.path, tt.environ, got, tt.want)
 		}
 	}
 }

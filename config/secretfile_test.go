@@ -137,3 +137,27 @@ func modeOf(t *testing.T, path string) fs.FileMode {
 	}
 	return info.Mode().Perm()
 }
+
+func TestOnlyOneProcessChangesAFileOfSecrets(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "secret")
+	release, err := SecretFile(path).Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := SecretFile(path).Lock(); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("a second lock: got %v, want an error that names the file", err)
+	}
+	release()
+	release, err = SecretFile(path).Lock()
+	if err != nil {
+		t.Fatalf("after the first was released: %v", err)
+	}
+	release()
+	if left, _ := os.ReadDir(filepath.Dir(path)); len(left) != 0 {
+		t.Errorf("%v is left over", left)
+	}
+	if release, err = SecretFile("/proc/none/secret").Lock(); err != nil {
+		t.Errorf("where nothing can be written: %v", err)
+	}
+	release()
+}

@@ -11,24 +11,35 @@ import (
 	"github.com/pdhook/pdhook/internal/admin"
 )
 
-// serviceFlags adds --config and --addr to a command that asks the running service, and gives how to reach it. A
-// configuration with mistakes elsewhere than in [admin] does not matter.
-func serviceFlags(cmd *cobra.Command) func() (*admin.Client, error) {
+// adminFlags adds --config and --addr to a command that asks the running service, and gives [admin] with them. A
+// configuration with mistakes elsewhere does not matter.
+func adminFlags(cmd *cobra.Command) func() (config.Admin, error) {
 	configFile := configFlag(cmd)
 	addr := cmd.Flags().String("addr", "", "`address` of the running service (default admin.listen of the configuration)")
-	return func() (*admin.Client, error) {
+	return func() (config.Admin, error) {
 		if *configFile != "" {
 			if _, err := os.Stat(*configFile); err != nil {
-				return nil, fmt.Errorf("reading the configuration: %w", err)
+				return config.Admin{}, fmt.Errorf("reading the configuration: %w", err)
 			}
 		}
 		section := config.AdminOf(configPath(*configFile), os.Environ())
 		if *addr != "" {
 			section.Listen = *addr
 		}
+		return section, nil
+	}
+}
+
+// serviceFlags is adminFlags for a command that needs the token, too.
+func serviceFlags(cmd *cobra.Command) func() (*admin.Client, error) {
+	flags := adminFlags(cmd)
+	return func() (*admin.Client, error) {
+		section, err := flags()
+		if err != nil {
+			return nil, err
+		}
 		token := config.Secret("")
 		if section.Token != "" {
-			var err error
 			if token, err = section.Token.Read(); err != nil {
 				return nil, fmt.Errorf("admin.token: %w", err)
 			}

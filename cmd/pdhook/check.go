@@ -58,7 +58,7 @@ func show(w io.Writer, findings []check.Finding, asJSON bool) error {
 	colours := paintFor(w, os.Getenv)
 	for _, f := range findings {
 		fmt.Fprintf(&text, "%s %s: %s\n", mark(colours, f.Status), f.Check, f.Saw)
-		for line := range strings.Lines(f.Mend) {
+		for line := range strings.Lines(plainLines(f.Mend)) {
 			fmt.Fprintf(&text, "    %s\n", strings.TrimSuffix(line, "\n"))
 		}
 	}

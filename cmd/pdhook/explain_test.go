@@ -97,7 +97,7 @@ func TestExplainFindsARequestByWhatPeopleHaveAtHand(t *testing.T) {
 func TestRequestsAreListedWithWhatCounts(t *testing.T) {
 	addr := answering(t, []admin.Request{asked(first, "kim@example.com", access.Pending)}, []admin.Request{asked(second, "lee", access.Approved)})
 	const head, row = "REQUEST                               USER             ROLES         STATE    INCIDENTS  AGE    VERDICT\n",
-		first + "  kim@example.com  db-admin,dev  pending  Q1,Q2      4 min  not approved\n"
+		first + "  kim@example.com  db-admin,dev  pending  Q1,Q2      4 min  Not approved automatically\n"
 	if code, out, errs := pdhook(t, "requests", "--addr", addr); code != 0 || out != head+row || errs != "" {
 		t.Errorf("got %d\n%s%s\nwant\n%s", code, out, errs, head+row)
 	}

@@ -1,10 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/pdhook/pdhook/internal/access"
@@ -68,9 +68,7 @@ func (s *sheet) verdict(r admin.Request) {
 		colour = s.red
 	}
 	head, why := r.Verdict()
-	first, size := utf8.DecodeRuneInString(head)
-	text := string(unicode.ToUpper(first)) + head[size:]
-	s.words(strings.TrimSuffix(text+": "+why, ": "), func(line string) string { return s.bold(colour(line)) })
+	s.words(strings.TrimSuffix(head+": "+cmp.Or(why, r.ResolveReason), ": "), func(line string) string { return s.bold(colour(line)) })
 	if d := r.Decision; d != nil {
 		s.words(fmt.Sprintf("decided %s (%s)", moment(d.Time, s.now), d.Cause), s.dim)
 	}
@@ -96,23 +94,11 @@ func (s *sheet) incidents(r admin.Request) {
 	}
 }
 
-// reasons say what a look is for, as far as its cause does not.
-var reasons = map[string]string{
-	access.CauseTimer: "everything pending is looked at",
-	access.CausePoll:  "PagerDuty is asked who is on call",
-	access.CauseShift: "a shift or the access starts",
-	access.CauseRetry: "it is tried again",
-}
-
 // prospects tells what happens next, and who can do something.
 func (s *sheet) prospects(r admin.Request) {
 	s.at("last look", r.LastLook)
 	if !r.NextLook.IsZero() {
-		why, known := reasons[r.NextLookWhy]
-		if !known {
-			why = r.NextLookWhy
-		}
-		s.row("next look", strings.TrimSuffix(moment(r.NextLook, s.now)+": "+why, ": "))
+		s.row("next look", strings.TrimSuffix(moment(r.NextLook, s.now)+": "+r.NextLookReason(), ": "))
 	}
 	if d := r.Decision; d != nil && r.State == access.Pending {
 		who, command, _ := strings.Cut(d.Instead, ": tsh ")
@@ -185,9 +171,3 @@ func wrapped(text string, width int) []string {
 	}
 	return append(lines, line)
 }
-
-// longest is how much of one text of others is shown.
-const longest = 2000
-
-// plain makes what others wrote safe to show on a terminal, on one line.
-func plain(text string) string { return access.OneLine(text, longest) }

@@ -139,7 +139,8 @@ func TestTheExplanationOfEachReasonForWhichARequestWaits(t *testing.T) {
 			tell(s)
 			r := s.told()
 			if name == "approved" {
-				r.State, r.NextLook, r.Decision.Checks, r.Decision.Instead = access.Approved, time.Time{}, policy.Decide(s.rules, s.facts).Checks, ""
+				r.State, r.Reviewed, r.NextLook = access.Approved, true, time.Time{}
+				r.Decision.Checks, r.Decision.Instead = policy.Decide(s.rules, s.facts).Checks, ""
 			}
 			golden(t, name, explanation(r, false, 100, night))
 		})

@@ -1,12 +1,8 @@
 package main
 
 import (
-	"fmt"
-	"os"
-
 	"github.com/spf13/cobra"
 
-	"github.com/pdhook/pdhook/config"
 	"github.com/pdhook/pdhook/internal/admin"
 )
 
@@ -16,18 +12,13 @@ func healthCommand() *cobra.Command {
 		Short: "Exit with 0 when the running service is ready, else print why not and exit with 1",
 		Args:  cobra.NoArgs,
 	}
-	configFile := configFlag(cmd)
-	addr := cmd.Flags().String("addr", "", "`address` of the running service (default admin.listen of the configuration)")
+	section := adminFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if *addr != "" {
-			return admin.NewClient(*addr, "").Ready(cmd.Context())
+		where, err := section()
+		if err != nil {
+			return err
 		}
-		if *configFile != "" {
-			if _, err := os.Stat(*configFile); err != nil {
-				return fmt.Errorf("reading the configuration: %w", err)
-			}
-		}
-		return admin.NewClient(config.AdminListen(configPath(*configFile), os.Environ()), "").Ready(cmd.Context())
+		return admin.NewClient(where.Listen, "").Ready(cmd.Context()) // which asks for no token
 	}
 	return cmd
 }

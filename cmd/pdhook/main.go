@@ -69,11 +69,11 @@ var errNoCommand = errors.New("no command given")
 func report(stderr io.Writer, err error) {
 	if problems, ok := errors.AsType[config.Errors](err); ok {
 		for _, problem := range problems {
-			fmt.Fprintln(stderr, "pdhook:", problem)
+			fmt.Fprintln(stderr, "pdhook:", plainLines(problem.Error()))
 		}
 		return
 	}
-	fmt.Fprintln(stderr, "pdhook:", strings.TrimSpace(err.Error()))
+	fmt.Fprintln(stderr, "pdhook:", plainLines(strings.TrimSpace(err.Error())))
 }
 
 // defaultConfig is read when --config is not given and it exists.

@@ -79,7 +79,7 @@ func subscribe(cmd *cobra.Command, path string, o app.SubscribeOptions, asJSON b
 	}
 	o.Say = func(line string) {
 		if !asJSON {
-			fmt.Fprintln(cmd.OutOrStdout(), line)
+			fmt.Fprintln(cmd.OutOrStdout(), plainLines(line))
 		}
 	}
 	result, err := app.Subscribe(ctx, cfg, o)

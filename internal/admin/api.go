@@ -34,6 +34,7 @@ type Request struct {
 	Reason        string          `json:"reason,omitempty"` // the requester's
 	ResolveReason string          `json:"resolve_reason,omitempty"`
 	Reviews       []access.Review `json:"reviews,omitempty"`
+	Reviewed      bool            `json:"reviewed,omitempty"` // an approval of pdhook's is among the reviews
 	Created       time.Time       `json:"created,omitzero"`
 	Expires       time.Time       `json:"expires,omitzero"`        // while pending the end of the review, then the end of the access
 	URL           string          `json:"url,omitempty"`           // its page in Teleport; "" when the cluster gives no public address

@@ -44,7 +44,7 @@ func baseURL(address string) string {
 	return "http://" + address
 }
 
-// ErrNotRunning: nobody answers at the address.
+// ErrNotRunning says that nobody answers at the address.
 var ErrNotRunning = errors.New("no pdhook answers")
 
 // NotReadyError says why webhooks cannot be taken.

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -11,6 +12,7 @@ import (
 	"io/fs"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/pdhook/pdhook/internal/access"
@@ -39,6 +41,7 @@ type page struct {
 	templates *template.Template
 	files     map[string][]byte // style sheet, script and icon by name
 	version   string            // of these files: a tab that was opened before an upgrade loads itself anew
+	latest    sharedPage        // the overview
 }
 
 // newPage reads the files that the binary holds. They are tested: it panics when they do not fit.
@@ -60,10 +63,20 @@ func newPage(cfg Config) *page {
 
 // overview shows everything at a glance.
 func (p *page) overview(w http.ResponseWriter, r *http.Request) {
-	list, err := p.cfg.Board.Requests(r.Context(), true)
+	body, err := p.latest.get(func() ([]byte, error) { return p.write(p.everything(context.WithoutCancel(r.Context()))) })
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	send(w, r, http.StatusOK, body)
+}
+
+// everything is what the overview shows.
+func (p *page) everything(ctx context.Context) frame {
+	list, err := p.cfg.Board.Requests(ctx, true)
 	var deliveries []Delivery
 	if err == nil {
-		deliveries, err = p.cfg.Board.Deliveries(r.Context(), shownDeliveries)
+		deliveries, err = p.cfg.Board.Deliveries(ctx, shownDeliveries)
 	}
 	status := p.cfg.Status()
 	v := newOverview(list, deliveries, status, p.now())
@@ -72,7 +85,29 @@ func (p *page) overview(w http.ResponseWriter, r *http.Request) {
 		v.Title, v.Headline, v.Unread = "Cannot be read", "What waits cannot be told", true
 		v.Problems = append([]Problem{{"The requests cannot be read", oneLine(err.Error())}}, v.Problems...)
 	}
-	p.render(w, r, http.StatusOK, frame{Title: v.Title, Overview: v})
+	return frame{Title: v.Title, Overview: v}
+}
+
+// sharedPage is a page as it is shown to all who ask for it.
+type sharedPage struct {
+	mu    sync.Mutex
+	until time.Time
+	body  []byte
+	err   error
+}
+
+// get gives the page, made anew unless that would take more than a quarter of the time: hundreds of tabs that ask every
+// few seconds while thousands of requests wait must not keep pdhook from its work.
+func (s *sharedPage) get(makeNew func() ([]byte, error)) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	began := time.Now()
+	if began.Before(s.until) {
+		return s.body, s.err
+	}
+	s.body, s.err = makeNew()
+	s.until = time.Now().Add(3 * time.Since(began))
+	return s.body, s.err
 }
 
 // request shows one request in full. Its address is what people send each other.
@@ -85,7 +120,7 @@ func (p *page) request(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		p.render(w, r, http.StatusServiceUnavailable, frame{Title: "Cannot be read", Failed: oneLine(err.Error())})
 	default:
-		v := newRequest(found, p.cfg.Status().DryRun, p.now())
+		v := newRequest(found, p.now())
 		p.render(w, r, http.StatusOK, frame{Title: fmt.Sprintf("%s: %s", v.Pill.Word, v.User), Request: &v})
 	}
 }
@@ -128,19 +163,32 @@ type frame struct {
 	Locked   bool   // the token is needed
 }
 
-// render answers with the page, or with 304 to who has it already.
+// render answers with a page.
 func (p *page) render(w http.ResponseWriter, r *http.Request, status int, f frame) {
+	body, err := p.write(f)
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	send(w, r, status, body)
+}
+
+func (p *page) write(f frame) ([]byte, error) {
 	f.Version = p.version
 	var b bytes.Buffer
 	if err := p.templates.ExecuteTemplate(&b, "frame.html", f); err != nil {
-		fail(w, fmt.Errorf("rendering the page: %w", err))
-		return
+		return nil, fmt.Errorf("rendering the page: %w", err)
 	}
+	return b.Bytes(), nil
+}
+
+// send answers with the page, or with 304 to who has it already.
+func send(w http.ResponseWriter, r *http.Request, status int, body []byte) {
 	protect(w.Header())
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	if status == http.StatusOK {
-		sum := sha256.Sum256(b.Bytes())
+		sum := sha256.Sum256(body)
 		etag := `"` + hex.EncodeToString(sum[:16]) + `"`
 		w.Header().Set("ETag", etag)
 		if r.Header.Get("If-None-Match") == etag {
@@ -149,7 +197,7 @@ func (p *page) render(w http.ResponseWriter, r *http.Request, status int, f fram
 		}
 	}
 	w.WriteHeader(status)
-	_, _ = w.Write(b.Bytes()) // the reader went away: nobody is left to tell
+	_, _ = w.Write(body) // the reader went away: nobody is left to tell
 }
 
 // protect sets what a browser needs to know to be on its guard.

@@ -11,8 +11,11 @@ import (
 	"github.com/pdhook/pdhook/internal/access"
 )
 
-// inFull is how many waiting requests the overview shows with all their checks; the others get a line each.
-const inFull = 25
+// How many waiting requests the overview shows with all their checks, and how many with a line each.
+const (
+	inFull  = 25
+	inALine = 1000
+)
 
 // Overview is what the page shows of everything.
 type Overview struct {
@@ -21,6 +24,7 @@ type Overview struct {
 	Problems        []Problem
 	Waiting         []RequestView // in full
 	More            []RequestView // in a line each
+	Unshown         int           // waiting requests beyond these
 	Decided         []RequestView
 	Deliveries      []DeliveryView
 	Status          Status
@@ -107,19 +111,23 @@ func (m Moment) Human() string { return m.UTC().Format("2 Jan 15:04 UTC") }
 // newOverview sorts what the board shows: what waits first, and of that what nobody is paged for.
 func newOverview(list []Request, deliveries []Delivery, status Status, now time.Time) *Overview {
 	v := &Overview{Status: status, Health: health(status)}
+	var waiting []Request
 	for _, r := range list {
-		shown := newRequest(r, status.DryRun, now)
 		switch {
-		case shown.Waiting:
-			v.Waiting = append(v.Waiting, shown)
+		case r.State == access.Pending:
+			waiting = append(waiting, r)
 		case len(v.Decided) < shownDecided:
-			v.Decided = append(v.Decided, shown)
+			v.Decided = append(v.Decided, newRequest(r, now))
 		}
 	}
-	slices.SortStableFunc(v.Waiting, func(a, b RequestView) int {
-		return cmp.Compare(truth(b.Nobody), truth(a.Nobody))
+	slices.SortStableFunc(waiting, func(a, b Request) int {
+		return cmp.Compare(truth(nobody(b)), truth(nobody(a)))
 	})
-	n := len(v.Waiting)
+	n := len(waiting)
+	for _, r := range waiting[:min(n, inFull+inALine)] {
+		v.Waiting = append(v.Waiting, newRequest(r, now))
+	}
+	v.Unshown = n - len(v.Waiting)
 	if n > inFull {
 		v.Waiting, v.More = v.Waiting[:inFull], v.Waiting[inFull:]
 	}
@@ -144,7 +152,7 @@ func truth(b bool) int {
 }
 
 // newRequest puts a request into words.
-func newRequest(r Request, dryRun bool, now time.Time) RequestView {
+func newRequest(r Request, now time.Time) RequestView {
 	v := RequestView{
 		ID: oneLine(string(r.ID)), Anchor: "request-" + string(r.ID), Path: "/requests/" + url.PathEscape(string(r.ID)),
 		User: cmp.Or(name(r.User), "unknown user"), Reason: oneLine(r.Reason), Resolved: oneLine(r.ResolveReason), URL: web(r.URL),
@@ -163,13 +171,14 @@ func newRequest(r Request, dryRun bool, now time.Time) RequestView {
 		v.Reviews = append(v.Reviews, ReviewView{Author: name(w.Author), Reason: oneLine(w.Reason), Pill: stateOf(w.State), At: Moment{w.Time}})
 	}
 	if !r.NextLook.IsZero() {
-		v.NextWhy = nextWhy(r.NextLookWhy)
+		v.NextWhy = name(r.NextLookReason())
 		if r.NextLook.After(now) {
 			v.Next = Moment{r.NextLook}
 		}
 	}
-	v.Nobody = v.Waiting && !slices.ContainsFunc(r.Incidents, pages)
-	v.Headline, v.Sentence = outcome(r, dryRun)
+	v.Nobody = nobody(r)
+	headline, why := r.Verdict()
+	v.Headline, v.Sentence = name(headline), oneLine(why)
 	if v.Waiting {
 		v.Pill = verdictOf(r)
 	} else {
@@ -183,6 +192,11 @@ func newRequest(r Request, dryRun bool, now time.Time) RequestView {
 		v.Looked, v.LookedWhy = Moment{d.Time}, oneLine(d.Cause)
 	}
 	return v
+}
+
+// nobody reports whether the request waits without an open incident.
+func nobody(r Request) bool {
+	return r.State == access.Pending && !slices.ContainsFunc(r.Incidents, pages)
 }
 
 // pages reports whether an incident stands for the request with people: it, or the one that it went into, is open.

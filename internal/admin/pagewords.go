@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/pdhook/pdhook/internal/access"
 )
@@ -35,7 +33,7 @@ func verdictOf(r Request) Pill {
 	switch {
 	case r.Decision == nil:
 		return Pill{"quiet", "…", "not looked at yet"}
-	case reviewed(r):
+	case r.needsMore():
 		return Pill{"busy", "½", "more approvals needed"}
 	case r.Decision.Verdict == access.Approve:
 		return Pill{"busy", "…", "not approved yet"}
@@ -53,57 +51,6 @@ func statusOf(s access.Status) Pill {
 		return Pill{"bad", "✗", "no"}
 	}
 	return Pill{"unsure", "?", "could not tell"}
-}
-
-// ourReview begins the reason of pdhook's own approvals.
-const ourReview = "Approved by pdhook: "
-
-// reviewed reports whether pdhook has approved the request already.
-func reviewed(r Request) bool {
-	return r.Decision != nil && r.Decision.Verdict == access.Already || slices.ContainsFunc(r.Reviews, func(v access.Review) bool {
-		return v.State == access.Approved && strings.HasPrefix(v.Reason, ourReview)
-	})
-}
-
-// outcome says what became of the automatic approval, and why.
-func outcome(r Request, dryRun bool) (headline, sentence string) {
-	d := r.Decision
-	switch {
-	case r.State == access.Approved && reviewed(r):
-		return "Approved automatically", reason(d)
-	case r.State != access.Pending:
-		return capital(stateOf(r.State).Word), ""
-	case d == nil:
-		return "Not looked at yet", ""
-	case reviewed(r):
-		return "Reviewed automatically, but more approvals are needed", reason(d)
-	case d.Verdict == access.CouldNotTell:
-		return "Could not be evaluated", reason(d)
-	case d.Verdict != access.Approve:
-		return "Not approved automatically", reason(d)
-	case dryRun:
-		return "Would be approved automatically, but this is a dry run", reason(d)
-	}
-	if i := slices.IndexFunc(d.Checks, func(c access.Check) bool { return c.Name == reviewCheck }); i >= 0 {
-		return "Qualifies, but is not approved", oneLine(d.Checks[i].Sentence)
-	}
-	return "Qualifies, the approval is on its way", reason(d)
-}
-
-// reviewCheck tells what became of pdhook's own review.
-const reviewCheck = "review"
-
-// reason is the decision's sentence, unless that repeats the headline.
-func reason(d *access.Decision) string {
-	if d == nil || d.Verdict == access.Already {
-		return ""
-	}
-	return oneLine(d.Sentence)
-}
-
-func capital(word string) string {
-	first, size := utf8.DecodeRuneInString(word)
-	return string(unicode.ToUpper(first)) + word[size:]
 }
 
 // decidedBy tells who gave the last word on a request, and when.
@@ -124,7 +71,7 @@ func decidedBy(r Request) (who string, at Moment) {
 
 // checkNames are titles of the checks of a decision. What is not here shows its own name, e.g. "service Payments".
 var checkNames = map[string]string{
-	"user": "PagerDuty user", "roles": "Roles", "on call": "On call now", "incident": "Incident",
+	"user": "PagerDuty user", "roles": "Roles", "on call": "On call", "incident": "Incident",
 	"window": "Time window", "reviews": "Reviews", reviewCheck: "pdhook’s review", "account": "PagerDuty account",
 }
 
@@ -137,14 +84,6 @@ func checkName(s string) string {
 	}
 	return s
 }
-
-// nextReasons say what the next look is for.
-var nextReasons = map[string]string{
-	access.CauseTimer: "the regular look at everything that waits", access.CauseShift: "a shift or the access starts",
-	access.CauseRetry: "it is tried again", access.CausePoll: "who is on call may have changed",
-}
-
-func nextWhy(cause string) string { return cmp.Or(nextReasons[cause], name(cause)) }
 
 // tally counts checks by their outcome: "4 yes, 1 no, 1 could not tell".
 func tally(checks []CheckView) string {

@@ -10,29 +10,44 @@ func TestTheVerdictSaysWhereARequestStands(t *testing.T) {
 	review := func(status access.Status) []access.Check {
 		return []access.Check{{Name: "user", Status: access.Passed}, {Name: "review", Status: status, Sentence: "access denied"}}
 	}
+	pendingAs := func(v access.Verdict, sentence string, checks ...access.Check) Request {
+		return Request{State: access.Pending, Decision: &access.Decision{Verdict: v, Sentence: sentence, Checks: checks}}
+	}
+	decided := pendingAs(access.Approve, "on call").Decision
 	for _, tt := range []struct {
 		name         string
-		state        access.State
-		decision     *access.Decision
-		dry          bool
+		request      Request
 		verdict, why string
 	}{
-		{"new", access.Pending, nil, false, "not looked at yet", ""},
-		{"refused", access.Pending, &access.Decision{Verdict: access.No, Sentence: "not on call"}, false, "not approved", "not on call"},
-		{"refused in a dry run", access.Pending, &access.Decision{Verdict: access.No, Sentence: "not on call"}, true, "not approved", "not on call"},
-		{"unclear", access.Pending, &access.Decision{Verdict: access.CouldNotTell, Sentence: "503"}, false, "could not be evaluated", "503"},
-		{"dry run", access.Pending, &access.Decision{Verdict: access.Approve, Sentence: "on call", Checks: review(access.Failed)}, true, "dry run, would be approved", "on call"},
-		{"review refused", access.Pending, &access.Decision{Verdict: access.Approve, Sentence: "on call", Checks: review(access.Failed)}, false, "not approved yet", "access denied"},
-		{"reviewed", access.Pending, &access.Decision{Verdict: access.Approve, Sentence: "on call", Checks: review(access.Passed)}, false, "more approvals are needed", "on call"},
-		{"reviewed before", access.Pending, &access.Decision{Verdict: access.Already, Sentence: "already", Checks: review(access.Passed)}, false, "more approvals are needed", "already"},
-		{"approved", access.Approved, &access.Decision{Verdict: access.Approve, Sentence: "on call"}, false, "approved automatically", "on call"},
-		{"approved by a person", access.Approved, &access.Decision{Verdict: access.No, Sentence: "not on call"}, false, "approved", "because"},
-		{"denied", access.Denied, &access.Decision{Verdict: access.Approve, Sentence: "on call"}, false, "denied", "because"},
-		{"not known", "", nil, false, "not known", "because"},
+		{"new", Request{State: access.Pending}, "Not looked at yet", ""},
+		{"refused", pendingAs(access.No, "not on call"), "Not approved automatically", "not on call"},
+		{"unclear", pendingAs(access.CouldNotTell, "503"), "Could not be evaluated", "503"},
+		{"approvable", pendingAs(access.Approve, "on call"), "Qualifies, the approval is on its way", "on call"},
+		{"review refused", pendingAs(access.Approve, "on call", review(access.Failed)...), "Qualifies, but is not approved", "access denied"},
+		{"reviewed before", pendingAs(access.Already, "already", review(access.Passed)...), "Reviewed automatically, but more approvals are needed", ""},
+		{"denied", Request{State: access.Denied, Decision: decided}, "Denied", ""},
+		{"approved by a person", Request{State: access.Approved, Decision: &access.Decision{Verdict: access.No, Sentence: "not on call"}}, "Approved", ""},
+		{"approved by a person after Teleport refused pdhook's review", Request{State: access.Approved, Decision: decided}, "Approved", ""},
+		{"approved", Request{State: access.Approved, Reviewed: true, Decision: decided}, "Approved automatically", "on call"},
+		{"not known", Request{}, "Not known", ""},
 	} {
-		r := Request{State: tt.state, Decision: tt.decision, DryRun: tt.dry, ResolveReason: "because"}
-		if verdict, why := r.Verdict(); verdict != tt.verdict || why != tt.why {
+		if verdict, why := tt.request.Verdict(); verdict != tt.verdict || why != tt.why {
 			t.Errorf("%s: got %q because %q, want %q because %q", tt.name, verdict, why, tt.verdict, tt.why)
 		}
+	}
+}
+
+func TestTheVerdictOnWhatWaitsTellsOfADryRunAndOfReviews(t *testing.T) {
+	r := Request{State: access.Pending, Decision: &access.Decision{Verdict: access.Approve, Sentence: "on call"}, DryRun: true}
+	if verdict, why := r.Verdict(); verdict != "Would be approved automatically, but this is a dry run" || why != "on call" {
+		t.Errorf("in a dry run: got %q because %q", verdict, why)
+	}
+	r.DryRun, r.Reviewed = false, true
+	if verdict, why := r.Verdict(); verdict != "Reviewed automatically, but more approvals are needed" || why != "on call" {
+		t.Errorf("once reviewed: got %q because %q", verdict, why)
+	}
+	r.Reviewed, r.Decision.Verdict = false, access.No
+	if verdict, _ := r.Verdict(); verdict != "Not approved automatically" {
+		t.Errorf("not approvable, in a dry run: got %q", verdict)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/pdhook/pdhook/internal/access"
 	"github.com/pdhook/pdhook/internal/admin"
+	"github.com/pdhook/pdhook/internal/policy"
 	"github.com/pdhook/pdhook/internal/reconcile"
 	"github.com/pdhook/pdhook/internal/store"
 )
@@ -22,12 +23,13 @@ type board struct {
 	poll    func(access.Link) time.Time // when a poll asks for the request; zero when none does
 	round   func() time.Time            // when everything pending is looked at again; zero before the first
 	url     func(access.RequestID) string
+	user    func() string // whom pdhook is in Teleport
 	dryRun  func() bool
 }
 
 func (a *App) board() board {
 	return board{
-		store: a.store, outlook: a.queue.Outlook, poll: a.poller.Next, url: a.teleport.RequestURL,
+		store: a.store, outlook: a.queue.Outlook, poll: a.poller.Next, url: a.teleport.RequestURL, user: a.teleport.User,
 		round:  func() time.Time { return a.watcher.Status().NextRound },
 		dryRun: func() bool { return a.current.Load().Policy.DryRun },
 	}
@@ -86,6 +88,7 @@ func (b board) of(record store.Record, round time.Time) admin.Request {
 		Decision: record.Decision, Reason: l.Reason, ResolveReason: l.Resolve, Reviews: l.Reviews,
 		Created: l.Created, Expires: l.Expires, URL: b.url(l.Request),
 		Unnotified: l.Missing, Failing: o.Failing, LastLook: o.Looked,
+		Reviewed: slices.ContainsFunc(l.Reviews, func(v access.Review) bool { return policy.ApprovedBy(b.user(), v) }),
 	}
 	if l.Open() {
 		r.NextLook, r.NextLookWhy = b.next(l, o, round)

@@ -48,7 +48,8 @@ func newWall(t *testing.T) *wall {
 	w.board = board{
 		store: s, outlook: func(id access.RequestID) reconcile.Outlook { return w.looks[id] },
 		poll: func(l access.Link) time.Time { return w.polls[l.Request] }, round: func() time.Time { return w.next },
-		url: func(id access.RequestID) string { return "https://teleport/" + string(id) }, dryRun: func() bool { return w.dry },
+		url: func(id access.RequestID) string { return "https://teleport/" + string(id) }, user: func() string { return "pdhook" },
+		dryRun: func() bool { return w.dry },
 	}
 	return w
 }
@@ -188,5 +189,25 @@ func TestAThousandPendingRequestsAreShownAtOnce(t *testing.T) {
 	list, err := w.Requests(t.Context(), true)
 	if err != nil || len(list) != 1000 || list[999].Decision == nil {
 		t.Fatalf("got %d requests, %v, want 1000 with their decisions", len(list), err)
+	}
+}
+
+func TestOnlyTheApprovalOfPdhooksUserIsTakenForPdhooks(t *testing.T) {
+	w := newWall(t)
+	for i, tt := range []struct {
+		review access.Review
+		want   bool
+	}{
+		{access.Review{Author: "pdhook", State: access.Approved}, true},
+		{access.Review{Author: "pdhook", State: access.Denied}, false},
+		{access.Review{Author: "eve", State: access.Approved, Reason: "Approved by pdhook: kim is on call"}, false},
+	} {
+		l := access.Link{Request: access.RequestID(fmt.Sprint(i)), State: access.Pending, Reviews: []access.Review{tt.review}}
+		if err := w.store.Record(t.Context(), access.Outcome{Link: &l}); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.request(l.Request).Reviewed; got != tt.want {
+			t.Errorf("%+v: reviewed by pdhook is %t, want %t", tt.review, got, tt.want)
+		}
 	}
 }

@@ -41,6 +41,11 @@ func Subscribe(ctx context.Context, c *config.Config, o SubscribeOptions) (subsc
 		return refused, err
 	}
 	refused.SecretFile = string(file)
+	release, err := file.Lock()
+	if err != nil {
+		return refused, err
+	}
+	defer release()
 	secrets, err := readSecrets(c, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return refused, err

@@ -29,7 +29,12 @@ func TestThePollerTellsWhenItAsksNextForARequest(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- p.Run(ctx) }()
-		defer func() { cancel(); <-done }()
+		defer func() {
+			cancel()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}()
 		is("at the start", r.links[0], interval)
 		reviewed := waiting("R2", "U1", "P1")
 		reviewed.Reviewed = true

@@ -126,6 +126,11 @@ func Reviewed(req access.Request, reviewer string) bool {
 	return ours || slices.ContainsFunc(req.Reviews, proves)
 }
 
+// ApprovedBy reports whether a review is an approval of pdhook's, as Reviewed tells.
+func ApprovedBy(reviewer string, r access.Review) bool {
+	return r.State == access.Approved && r.Author == reviewer || proves(r)
+}
+
 // proves reports whether a review is an approval of pdhook's. A person who quotes one adds words, or quotes one
 // whose facts were read for another request, at another time.
 func proves(r access.Review) bool {

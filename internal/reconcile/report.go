@@ -51,8 +51,12 @@ func Effects() [][2]string {
 	return pairs
 }
 
-// failedCheck names the check that a decision rests on: the first that failed, else the first that could not be told.
+// failedCheck names the check that a decision rests on: the first that failed, else the first that could not be told;
+// "" for an approval, which waits for Teleport at most.
 func failedCheck(d access.Decision) string {
+	if d.Verdict == access.Approve || d.Verdict == access.Already {
+		return ""
+	}
 	for _, status := range []access.Status{access.Failed, access.Unknown} {
 		if i := slices.IndexFunc(d.Checks, func(c access.Check) bool { return c.Status == status }); i >= 0 {
 			return d.Checks[i].Name

@@ -111,6 +111,20 @@ func TestADecisionIsCountedWhenItsVerdictOrItsCheckChanges(t *testing.T) {
 	})
 }
 
+func TestAnApprovalThatTeleportDoesNotTakeIsCountedOnceAlsoOverARestart(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.aliceIsOnCall()
+		w.rules.DryRun = true
+		r, o := w.observed()
+		w.once(r, access.CauseCreated)
+		o.wants("a dry run", &o.decisions, "approve: ")
+
+		r, o = w.observed()
+		w.once(r, access.CauseStart)
+		o.wants("the same decision after a restart", &o.decisions)
+	})
+}
+
 func TestLooksOfARequestAreForgottenWithIt(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r, _ := w.observed()

@@ -30,36 +30,36 @@ func (s *Store) RecordOf(ctx context.Context, id access.RequestID) (Record, erro
 // with the latest decisions, newest first, at most finished of them.
 func (s *Store) Records(ctx context.Context, finished int) ([]Record, error) {
 	var open, ended []Record
+	isOpen := map[access.RequestID]bool{} // not to read them twice: there may be thousands
 	err := s.read(ctx, "records", func(now snapshot) error {
 		err := now.keys(newKey(prefixOpen), func(k []byte) (bool, error) {
-			r, found, err := recordBehind(now, k, 1)
+			id, err := last(k, 1)
+			if err != nil {
+				return false, err
+			}
+			r, found, err := recordAt(now, access.RequestID(id))
 			if err == nil && !found {
 				err = fmt.Errorf("%w: an index leads to a link that is not there", errDamaged)
 			}
-			open = append(open, r)
+			open, isOpen[r.Link.Request] = append(open, r), true
 			return true, err
 		})
 		if err != nil || finished <= 0 {
 			return err
 		}
 		return now.keysBackwards(newKey(prefixDecided), func(k []byte) (bool, error) {
-			r, found, err := recordBehind(now, k, timed)
-			if found && !r.Link.Open() {
+			id, err := last(k, timed)
+			if err != nil || isOpen[access.RequestID(id)] {
+				return true, err
+			}
+			r, found, err := recordAt(now, access.RequestID(id))
+			if found {
 				ended = append(ended, r)
 			}
 			return len(ended) < finished, err
 		})
 	})
 	return append(open, ended...), err
-}
-
-// recordBehind gives the record of the request whose ID ends an index key.
-func recordBehind(now snapshot, k []byte, head int) (r Record, found bool, err error) {
-	id, err := last(k, head)
-	if err != nil {
-		return Record{}, false, err
-	}
-	return recordAt(now, access.RequestID(id))
 }
 
 func recordAt(now snapshot, id access.RequestID) (r Record, found bool, err error) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/pdhook/pdhook/internal/access"
@@ -19,19 +20,11 @@ const (
 
 // create makes the first subscription.
 func (r *run) create(ctx context.Context) error {
-	before, err := r.File.Read()
+	made, err := r.make(ctx, access.SubscriptionFilter{Kind: access.FilterAccount}, r.elsewhere)
 	if err != nil {
 		return err
 	}
-	kept := before
-	if !r.elsewhere {
-		kept = nil
-	}
-	made, err := r.make(ctx, access.SubscriptionFilter{Kind: access.FilterAccount}, before, kept)
-	if err != nil {
-		return err
-	}
-	if len(kept) > 0 {
+	if len(r.wrote) > 1 {
 		r.say("Kept the secret that was in %s beside it: another webhook subscription leads to a path that ends in %s", r.FileName, r.Path)
 	}
 	made.Description, made.Active = inUse, true
@@ -40,14 +33,14 @@ func (r *run) create(ctx context.Context) error {
 		err = r.ping(ctx, made.ID)
 	}
 	if err != nil {
-		r.takeBack(ctx, made.ID, before)
+		r.takeBack(ctx, made.ID)
 	}
 	return err
 }
 
-// make creates a subscription that is not in use yet, and has the running service accept its secret beside those that
-// are kept. before is what the file holds. With an error nothing of it is left, or it was told.
-func (r *run) make(ctx context.Context, filter access.SubscriptionFilter, before, kept []string) (access.Subscription, error) {
+// make creates a subscription that is not in use yet, and has the running service accept its secret, with keep beside
+// those that the file holds. With an error nothing of it is left, or it was told.
+func (r *run) make(ctx context.Context, filter access.SubscriptionFilter, keep bool) (access.Subscription, error) {
 	if r.order.Filter != nil {
 		filter = *r.order.Filter
 	}
@@ -60,8 +53,8 @@ func (r *run) make(ctx context.Context, filter access.SubscriptionFilter, before
 	if err != nil {
 		return made, err
 	}
-	if err := r.File.Write(append(kept[:len(kept):len(kept)], secret)); err != nil { // before anything else
-		r.takeBack(ctx, made.ID, before)
+	if err := r.write(secret, keep); err != nil { // before anything else
+		r.takeBack(ctx, made.ID)
 		return made, err
 	}
 	r.result.SubscriptionID, r.result.Filter = made.ID, made.Filter.String()
@@ -72,9 +65,22 @@ func (r *run) make(ctx context.Context, filter access.SubscriptionFilter, before
 		err = r.single(ctx, made.ID)
 	}
 	if err != nil {
-		r.takeBack(ctx, made.ID, before)
+		r.takeBack(ctx, made.ID)
 	}
 	return made, err
+}
+
+// write puts a new secret into the file, with keep behind those that it holds. It is read only now: another run may
+// have changed it meanwhile.
+func (r *run) write(secret string, keep bool) (err error) {
+	if r.before, err = r.File.Read(); err != nil {
+		return err
+	}
+	r.wrote = []string{secret}
+	if keep {
+		r.wrote = append(slices.Clone(r.before), secret)
+	}
+	return r.File.Write(r.wrote)
 }
 
 // demand has PagerDuty make one subscription. One whose answer is lost is of no use, as its secret is lost too.
@@ -119,7 +125,7 @@ func (r *run) update(ctx context.Context, s access.Subscription) error {
 
 // reload has the running service read the secrets again.
 func (r *run) reload(ctx context.Context) error {
-	if r.alone != nil {
+	if r.isAlone() {
 		return nil
 	}
 	var refused error // which is in its log, and would be there once more for each try
@@ -139,7 +145,7 @@ func (r *run) reload(ctx context.Context) error {
 }
 
 // takeBack undoes make: the subscription first, so that PagerDuty signs nothing any more with a secret that is refused.
-func (r *run) takeBack(ctx context.Context, id access.SubscriptionID, before []string) {
+func (r *run) takeBack(ctx context.Context, id access.SubscriptionID) {
 	ctx, cancel := lasting(ctx)
 	defer cancel()
 	if err := r.remove(ctx, id); err != nil {
@@ -149,17 +155,38 @@ func (r *run) takeBack(ctx context.Context, id access.SubscriptionID, before []s
 	}
 	r.say("Undone: webhook subscription %s is deleted", id)
 	r.result.SubscriptionID, r.result.Filter = "", ""
-	if err := r.File.Write(before); err != nil {
+	if err := r.unwrite(); err != nil {
 		r.left("%s may hold the signing secret of the deleted subscription: %v", r.FileName, err)
 		return
 	}
-	r.say("Undone: %s is as it was", r.FileName)
-	if r.alone != nil {
+	if r.isAlone() {
 		return
 	}
 	if err := r.Running.Reload(ctx); err != nil {
 		r.left("the running pdhook has not read its secrets again: %v", err)
 	}
+}
+
+// unwrite makes the file what it was before. What another run has changed meanwhile stays: it may be the only place
+// where a secret is.
+func (r *run) unwrite() error {
+	now, err := r.File.Read()
+	if err != nil || len(r.wrote) == 0 {
+		return err
+	}
+	if slices.Equal(now, r.wrote) || slices.Equal(now, r.before) {
+		if err = r.File.Write(r.before); err == nil {
+			r.say("Undone: %s is as it was", r.FileName)
+		}
+		return err
+	}
+	if others := without(now, r.wrote[len(r.wrote)-1:]); len(others) < len(now) {
+		err = r.File.Write(others)
+	}
+	if err == nil {
+		r.say("Undone: the secret is not in %s, which something else has changed meanwhile", r.FileName)
+	}
+	return err
 }
 
 // left tells what could not be undone.
@@ -187,10 +214,12 @@ func (r *run) again(ctx context.Context, do func() error) error {
 // pause waits before the next try, longer each time and as long as PagerDuty asks for. False: ctx ended.
 func (r *run) pause(ctx context.Context, try int, err error) bool {
 	wait := max(r.firstPause<<(try-1), time.Until(access.NotBefore(err)))
-	if wait > 5*time.Second {
-		r.Say(fmt.Sprintf("Waiting %s: %v", wait.Round(time.Second), err))
+	wait = min(wait, longPause)
+	if ctx.Err() != nil {
+		return false
 	}
-	return sleep(ctx, min(wait, longPause))
+	r.Say(fmt.Sprintf("Trying again in %s: %v", wait.Round(100*time.Millisecond), err))
+	return sleep(ctx, wait)
 }
 
 func sleep(ctx context.Context, d time.Duration) bool {

@@ -20,7 +20,7 @@ const (
 
 // ping has PagerDuty send a test event and waits until the running service has accepted it.
 func (r *run) ping(ctx context.Context, id access.SubscriptionID) error {
-	if r.alone != nil {
+	if r.isAlone() {
 		r.result.NotTested = r.alone.Error()
 		r.Say(fmt.Sprintf("not tested: %v. Start pdhook, then run this again: it sends a test ping", r.alone))
 		return nil

@@ -16,18 +16,22 @@ const underWay = 7 * time.Second
 // rotate replaces the subscription by one with another signing secret. PagerDuty drops for good what is refused, so the
 // old secret is accepted until nothing signed with it can come any more.
 func (r *run) rotate(ctx context.Context, old access.Subscription) error {
-	if r.alone != nil {
+	if r.isAlone() {
 		return fmt.Errorf("nothing was changed: the old subscription is deleted only when the running pdhook has taken a webhook through the new one: %w", r.alone)
 	}
 	if old.Extras != "" {
 		return fmt.Errorf("nothing was changed: webhook subscription %s sends %s, which PagerDuty does not show and a new one would lack: make the new one by hand", old.ID, old.Extras)
 	}
-	before, err := r.File.Read()
+	secrets, err := r.File.Read()
 	if err != nil {
 		return err
 	}
+	if r.elsewhere && len(secrets) > 1 {
+		return fmt.Errorf("nothing was changed: %s holds %d signing secrets, and another webhook subscription leads to a path that ends in %s, so that it "+
+			"cannot be told which of them %s signs with: let the file hold that one alone, and give the other a file of its own in webhook.secrets", r.FileName, len(secrets), r.Path, old.ID)
+	}
 	r.replaced = old.ID
-	made, err := r.make(ctx, old.Filter, before, before)
+	made, err := r.make(ctx, old.Filter, true)
 	if err != nil {
 		return err
 	}
@@ -36,18 +40,18 @@ func (r *run) rotate(ctx context.Context, old access.Subscription) error {
 		err = r.update(ctx, made)
 	}
 	if err != nil {
-		r.takeBack(ctx, made.ID, before)
+		r.takeBack(ctx, made.ID)
 		return err
 	}
 	r.say("Switched it on beside webhook subscription %s: both secrets are accepted", old.ID)
-	return r.replace(ctx, made, old.ID, before)
+	return r.replace(ctx, made, old.ID)
 }
 
 // finishRotation goes on where an earlier run ended.
 func (r *run) finishRotation(ctx context.Context, here found) error {
 	next := *here.next
 	r.say("A rotation that an earlier run began is not over: webhook subscription %s %s", next.ID, next.Description[len("pdhook: "):])
-	if r.alone != nil {
+	if r.isAlone() {
 		return fmt.Errorf("nothing was changed: the rotation can only be brought to its end beside the running pdhook: %w", r.alone)
 	}
 	secrets, err := r.File.Read()
@@ -57,6 +61,7 @@ func (r *run) finishRotation(ctx context.Context, here found) error {
 	if len(secrets) == 0 {
 		return fmt.Errorf("nothing was changed: %s is not there, which holds the signing secret of %s: put it back, or delete %s in PagerDuty", r.FileName, next.ID, next.ID)
 	}
+	r.before, r.wrote = secrets[:len(secrets)-1], secrets
 	if err := r.reload(ctx); err != nil {
 		return err
 	}
@@ -71,14 +76,13 @@ func (r *run) finishRotation(ctx context.Context, here found) error {
 	if err := r.update(ctx, wanted); err != nil {
 		return err
 	}
-	return r.replace(ctx, wanted, here.current.ID, secrets[:len(secrets)-1])
+	return r.replace(ctx, wanted, here.current.ID)
 }
 
-// replace deletes the old subscription once a ping has come through the new one; else the new one, so that before is
-// what the file holds again.
-func (r *run) replace(ctx context.Context, made access.Subscription, old access.SubscriptionID, before []string) error {
+// replace deletes the old subscription once a ping has come through the new one; else the new one, and its secret.
+func (r *run) replace(ctx context.Context, made access.Subscription, old access.SubscriptionID) error {
 	if err := r.ping(ctx, made.ID); err != nil {
-		r.takeBack(ctx, made.ID, before)
+		r.takeBack(ctx, made.ID)
 		return err
 	}
 	if err := r.remove(ctx, old); err != nil {
@@ -95,7 +99,7 @@ func (r *run) replace(ctx context.Context, made access.Subscription, old access.
 func (r *run) finish(ctx context.Context, made access.Subscription) error {
 	secrets, err := r.File.Read()
 	if err == nil && len(secrets) > 1 {
-		if err = r.File.Write(secrets[len(secrets)-1:]); err == nil {
+		if err = r.File.Write(r.wrote[len(r.wrote)-1:]); err == nil {
 			r.say("Removed the old signing secret from %s", r.FileName)
 			err = r.reload(ctx)
 		}

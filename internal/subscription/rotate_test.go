@@ -130,3 +130,18 @@ func TestARotationWhoseSecondSubscriptionDoesNotDeliverIsUndoneByTheNextRun(t *t
 		t.Errorf("got %s, want %s", d.inUse().ID, old.ID)
 	}
 }
+
+func TestARotationLeavesTheSecretOfAnotherSubscriptionAlone(t *testing.T) {
+	d := newDesk(t)
+	d.has(func() { d.file = []string{"the-secret-of-staging"} })
+	d.Subscribe(pagerdutytest.Subscription{URL: "https://staging.example.com" + path, Events: used})
+	d.succeeds(Order{})
+	before, file := d.Subscriptions(), slices.Clone(d.file)
+	d.fails(Order{Rotate: true}, "nothing was changed", "2 signing secrets", before[1].ID)
+	d.isAsBefore(before, file)
+	d.has(func() { d.file = file[1:] })
+	d.succeeds(Order{Rotate: true})
+	if now, _ := d.Read(); len(now) != 1 || now[0] == file[1] {
+		t.Errorf("the file holds %d secrets, want the new one alone", len(now))
+	}
+}

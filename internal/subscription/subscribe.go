@@ -34,7 +34,7 @@ type Running interface {
 	NotReady(ctx context.Context) []string
 }
 
-// ErrNotRunning: no pdhook answers on [admin].
+// ErrNotRunning says that no pdhook answers on [admin].
 var ErrNotRunning = errors.New("pdhook is not running")
 
 // SecretFile holds signing secrets, one a line, the newest last.
@@ -129,8 +129,13 @@ type run struct {
 	alone     error                 // ErrNotRunning with its cause; nil: a service runs
 	elsewhere bool                  // another subscription may lead here, signed with a secret of the file
 	replaced  access.SubscriptionID // by the rotation; "": none
+	before    []string              // what the file held before the new secret was written to it
+	wrote     []string              // what it held then, the new secret last; none: it was not written
 	result    Result
 }
+
+// isAlone reports whether no pdhook runs here: its secrets cannot be loaded, nor a ping looked for.
+func (r *run) isAlone() bool { return r.alone != nil }
 
 func (r *run) subscribe(ctx context.Context) error {
 	if _, err := r.Running.Pings(ctx); errors.Is(err, ErrNotRunning) {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -291,6 +292,44 @@ func TestTheSecretOfAnotherSubscriptionIsKept(t *testing.T) {
 		t.Errorf("the file holds %d secrets, want the other's and then ours", len(file))
 	}
 	d.tells("Kept the secret that was in the-file")
+}
+
+// another has somebody else make the subscription to the URL, when a run first calls the route.
+func (d *desk) another(route string, instead func()) (made func() pagerdutytest.Subscription) {
+	var other pagerdutytest.Subscription
+	once := sync.Once{}
+	d.Around(func(r pagerdutytest.Request, performed bool) bool {
+		if r.Route == route && !performed {
+			once.Do(func() {
+				instead()
+				other = d.Subscribe(pagerdutytest.Subscription{URL: d.url, Events: used, Description: inUse})
+				d.has(func() { d.file = []string{other.Secret} })
+			})
+		}
+		return true
+	})
+	return func() pagerdutytest.Subscription { return other }
+}
+
+func TestTheSecretOfAnotherRunAtTheSameTimeIsNotLost(t *testing.T) {
+	d := newDesk(t)
+	other := d.another(creating, func() {})
+	d.fails(Order{}, "has come up meanwhile")
+	if d.inUse().ID != other().ID {
+		t.Errorf("got %s, want the subscription of the other run", d.inUse().ID)
+	}
+
+	d = newDesk(t)
+	other = d.another(updating, func() {
+		if err := d.client.DeleteSubscription(t.Context(), access.SubscriptionID(d.Subscriptions()[0].ID)); err != nil {
+			t.Error(err)
+		}
+	})
+	d.fails(Order{}, "404")
+	if d.inUse().ID != other().ID {
+		t.Errorf("got %s, want the subscription of the other run", d.inUse().ID)
+	}
+	d.tells("which something else has changed meanwhile")
 }
 
 func TestPagerDutysRateLimitIsWaitedFor(t *testing.T) {

@@ -102,7 +102,7 @@ func sam() admin.Request {
 	yes := "sam@example.com is on call for Ledger (level 1, always)"
 	r.Decision = &access.Decision{Request: r.ID, Verdict: access.Approve, Cause: access.CauseCreated, Time: time.Now().Add(-31 * time.Minute), Sentence: yes,
 		Checks: others(check("user", access.Passed, "sam@example.com is a PagerDuty user"), check("on call", access.Passed, yes, check("service Ledger", access.Passed, yes)))}
-	r.Decision.Instead = "any other reviewer of ledger-admin"
+	r.Decision.Instead, r.Reviewed = "any other reviewer of ledger-admin", true
 	return r
 }
 
@@ -117,7 +117,7 @@ func automatic() admin.Request {
 	r := waiting(kimsID, "kim@example.com", "payments-admin", "pager", 70*time.Minute)
 	yes := "kim@example.com is on call for Payments API (level 1, since 2026-11-22T08:00:00Z)"
 	r = approved(r, "pdhook", 70*time.Minute)
-	r.Reviews[0].Reason = "Approved by pdhook: " + yes
+	r.Reviews[0].Reason, r.Reviewed = "Approved by pdhook: "+yes, true
 	r.Incidents = []admin.Incident{incident("Q0PAY00000PK8A", "Payments API", access.Resolved)}
 	r.Decision = &access.Decision{Verdict: access.Approve, Time: time.Now().Add(-70 * time.Minute), Sentence: yes, Checks: others()}
 	return r

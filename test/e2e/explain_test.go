@@ -57,7 +57,7 @@ func TestExplainAnswersWhyARequestIsStillPending(t *testing.T) {
 
 	notOnCall := w.teleport.CreateRequest(teleporttest.Request{User: "dana@example.com", Roles: []string{"payments-admin"}, Reason: "checkout fails\x1b[2J"})
 	incident := w.opened(notOnCall)
-	w.explained(notOnCall, "is pending", "Not approved: dana@example.com is not on call for Payments API: level 1 is kim@example.com",
+	w.explained(notOnCall, "is pending", "Not approved automatically: dana@example.com is not on call for Payments API: level 1 is kim@example.com",
 		"→ dana@example.com comes on call for the escalation policy of Payments API", "reason checkout fails[2J",
 		"incident "+incident.ID+" on Payments API, triggered", "next look", "tsh request review --approve "+notOnCall)
 	w.explained(w.request("nobody@example.com", "payments-admin"), "✗ user PagerDuty knows no user with the login e-mail nobody@example.com", "→ somebody gives PagerDuty a user")
@@ -93,11 +93,11 @@ func TestExplainTellsOfAReviewThatDidNotSuffice(t *testing.T) {
 		want       []string
 	}{
 		{"Teleport wants more", func(*world) {}, []types.AccessReviewThreshold{{Approve: 2, Deny: 1}},
-			[]string{"More approvals are needed", "✓ review", "Teleport wants more reviews than pdhook's"}},
+			[]string{"but more approvals are needed", "✓ review", "Teleport wants more reviews than pdhook's"}},
 		{"Teleport refuses it", func(w *world) { w.teleport.Deny(bot, teleporttest.ReviewRequests) }, nil,
-			[]string{"Not approved yet: Teleport refuses pdhook's review", "✗ review", "→ an admin lets the Teleport role of pdhook review payments-admin", "incident Q"}},
+			[]string{"Qualifies, but is not approved: Teleport refuses pdhook's review", "✗ review", "→ an admin lets the Teleport role of pdhook review payments-admin", "incident Q"}},
 		{"dry run", with("policy.dry_run", "true"), nil,
-			[]string{"Dry run, would be approved: kim@example.com is on call for Payments API", "✗ review", "dry run pdhook changes nothing"}},
+			[]string{"Would be approved automatically, but this is a dry run: kim@example.com is on call for Payments API", "✗ review", "dry run pdhook changes nothing"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -137,7 +137,7 @@ func TestTheCommandsPrintTheJSONOfTheAPI(t *testing.T) {
 	}
 	code, out, _ := w.ask(nil, "requests", "--all")
 	lines := strings.Split(strings.TrimSpace(out), "\n")
-	if code != 0 || len(lines) != 3 || !strings.HasPrefix(lines[1], waits) || !strings.Contains(lines[1], "pending") || !strings.HasSuffix(lines[2], "approved automatically") {
+	if code != 0 || len(lines) != 3 || !strings.HasPrefix(lines[1], waits) || !strings.Contains(lines[1], "pending") || !strings.HasSuffix(lines[2], "Approved automatically") {
 		t.Errorf("got %d\n%s", code, out)
 	}
 }

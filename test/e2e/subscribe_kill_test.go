@@ -95,3 +95,28 @@ func (w *world) killsAt(route string, performed bool, flags ...string) {
 	}
 	w.pd.Around(nil)
 }
+
+func TestPeopleWhoSubscribeAtTheSameTimeLoseNoSecret(t *testing.T) {
+	t.Parallel()
+	for _, flags := range [][]string{nil, {"--rotate"}} {
+		w := startWorld(t, unsubscribed)
+		if flags != nil {
+			w.subscribeSays(0, []string{"--url", w.hook()}, "test ping: it arrived")
+		}
+		args := slices.Concat([]string{"subscribe", "--config", w.configure(), "--url", w.hook()}, flags)
+		var people []*process
+		for range 3 {
+			people = append(people, launch(t, w.env, args...))
+		}
+		for _, p := range people {
+			p.wait(patience)
+		}
+		for _, s := range w.ours() {
+			if !s.Inactive && !strings.Contains(w.read("webhook-secret"), s.Secret) {
+				t.Errorf("the secret of %s (%q) is lost:\n%s\n%s\n%s", s.ID, s.Description, people[0].output(), people[1].output(), people[2].output())
+			}
+		}
+		w.subscribeSays(0, []string{"--url", w.hook()}, "test ping: it arrived")
+		w.theOneInUse()
+	}
+}

@@ -1,0 +1,23 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/pdhook/pdhook/internal/access"
+)
+
+// longest is how much of one text of others is shown.
+const longest = 2000
+
+// plain makes what others wrote safe to show on a terminal, on one line.
+func plain(text string) string { return access.OneLine(text, longest) }
+
+// plainLines does so for each line of a text, and keeps its indentation.
+func plainLines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		indent := len(line) - len(strings.TrimLeft(line, " "))
+		lines[i] = line[:indent] + plain(line)
+	}
+	return strings.Join(lines, "\n")
+}
