@@ -35,7 +35,7 @@ func TestWhoFollowsTheREADMEGetsAServiceThatLacksNothing(t *testing.T) {
 		{"bin/pdhook check", 0, []string{"✓ subscription: ", "✓ running service: "}, "✗"},
 		{"make demo-request USER=kim@", 0, []string{"approved after"}, ""},
 		{"make demo-request USER=dana@", 0, []string{"pages kim"}, ""},
-		{"bin/pdhook requests", 0, []string{"dana@example.com", "not approved"}, "kim@example.com"},
+		{"bin/pdhook requests", 0, []string{"dana@example.com", "Not approved automatically"}, "kim@example.com"},
 	} {
 		if i == len(answers) {
 			t.Fatalf("%d commands are printed, want %q next", len(answers), want.command)
