@@ -47,8 +47,8 @@ func rootCommand(understood *bool) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "pdhook",
 		Short: "Access Requests of Teleport, decided by who is on call in PagerDuty",
-		Long: `pdhook opens a PagerDuty incident for each Teleport Access Request, approves at once who is on call,
-and closes the incident with the request.
+		Long: `pdhook opens a PagerDuty incident for each Teleport Access Request whose role names a service, approves at once
+who is on call, and resolves the incident with the request.
 
   pdhook configure > /etc/pdhook.toml    write an example configuration, then fill it in
   pdhook check                           try everything once, and say how to mend what is wrong

@@ -17,8 +17,8 @@ func startCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "start",
 		Short: "Run the service",
-		Long: `Run the service until SIGTERM or SIGINT; a second one ends it at once. SIGHUP reads the configuration,
-the secrets and the certificates again.`,
+		Long: `Run the service until SIGTERM or SIGINT; a second one ends it at once. SIGHUP reads the configuration
+again. A new identity, secret, key or certificate on disk is taken without it.`,
 		Args: cobra.NoArgs,
 	}
 	configFile := configFlag(cmd)

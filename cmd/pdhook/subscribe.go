@@ -24,7 +24,7 @@ func subscribeCommand() *cobra.Command {
 		Long: `Create PagerDuty's webhook subscription for this pdhook, or make the one that exists what it should be. Its signing
 secret, which PagerDuty shows only once, goes into the first file of webhook.secrets. Beside a running service the
 secret is loaded at once and a test ping has to arrive; what cannot be finished is undone. Without one, everything
-but the test is done. Running it again changes nothing, and tests again.
+but the test is done. Running it again changes only what differs, and tests again.
 
 The API key needs the right to read and write webhook subscriptions. URL and secret of a subscription cannot be
 changed: --rotate makes a second one, accepts both secrets, and deletes the first when the second is proven.`,

@@ -172,7 +172,7 @@ func (n named) unknown(kind string, err error) Finding {
 		return tell(namedName, fmt.Sprintf(`rename one of them in PagerDuty, or write "id:%s" in the role`, ambiguous.IDs[0]),
 			"%s %q, named by %s, fits several (%s): nobody is approved by it", kind, n.ref, n.source, strings.Join(ambiguous.IDs, ", "))
 	case errors.Is(err, access.ErrNotFound):
-		return tell(namedName, "correct the annotation of the role, or the rule, that names it: names count whole, id:PXXXXXX is an ID",
+		return tell(namedName, "correct the annotation of the role, or the rule, that names it: a name counts whole; id: and the ID can stand in its place",
 			"%s %q, named by %s, is not in this PagerDuty account", kind, n.ref, n.source)
 	}
 	return warning(namedName, "try again", "%s %q, named by %s, is not seen: %v", kind, n.ref, n.source, err)

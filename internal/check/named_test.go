@@ -89,7 +89,7 @@ func TestWhatIsNamedIsLookedUpAndItsPeopleAreCounted(t *testing.T) {
 		{name: "many people by a request", seen: clusterSeen{requests: []access.Request{request(access.Pending, "API", "API", "")}}, want: []string{"! …11 people"}},
 		{name: "a schedule", seen: clusterSeen{requests: []access.Request{request(access.Pending, "", "", "Everybody")}}, want: []string{"! …schedule Everybody holds 11 people"}},
 		{name: "unknown", seen: clusterSeen{requests: []access.Request{request(access.Pending, "Gone", "Twins", "Night")}, rules: []access.Rule{{Name: "route", Recipients: []string{"Typo"}}}},
-			want: []string{`✗ …service "Gone", named by request r1…correct`, `✗ …schedule "Night"`, `✗ …"Twins"…several (P1, P2)…id:P1`, `✗ …"Typo", named by access monitoring rule route`}},
+			want: []string{`✗ …service "Gone", named by request r1…correct…id: and the ID can`, `✗ …schedule "Night"`, `✗ …"Twins"…several (P1, P2)…id:P1`, `✗ …"Typo", named by access monitoring rule route`}},
 		{name: "unknown to a request that is decided", seen: clusterSeen{requests: []access.Request{request(access.Approved, "Gone", "", "")}}, want: []string{`! …"Gone"`}},
 		{name: "unknown to both", seen: clusterSeen{requests: []access.Request{request(access.Approved, "GONE", "", ""), request(access.Pending, "", "Gone", "")}}, want: []string{`✗ …"Gone"`}},
 		{name: "not answered", set: func(a *Approval) { a.Services = []string{"Broken"} }, want: []string{`! …"Broken"…not seen: 503`}},
