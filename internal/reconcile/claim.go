@@ -54,7 +54,7 @@ func (p *pass) claim(ctx context.Context, a policy.Action) {
 	case p.ledgerErr != nil:
 		p.refuse(nil)
 		return
-	case l.claim.holder != "" && l.claim.holder != p.Replica && now.Before(l.claim.until):
+	case l.claim.holder != p.Replica && l.claim.stands(now):
 		p.refuse(&access.Failure{Class: access.Wait, NotBefore: l.claim.until.Add(time.Second),
 			Err: fmt.Errorf("replica %s is at work on the request", l.claim.holder)})
 		return
@@ -161,7 +161,7 @@ func (p *pass) record(ctx context.Context) (Result, error) {
 // leftBehind reports whether a claim was left of which nothing came: nothing turned out to be missing, in no lane.
 func (p *pass) leftBehind() bool {
 	c := p.ledger.claim
-	over := c.holder == p.Replica || !p.now().Before(c.until)
+	over := c.holder == p.Replica || !c.stands(p.now())
 	return c.holder != "" && over && p.claimed == unclaimed && !p.rules.DryRun && !p.heldBack()
 }
 

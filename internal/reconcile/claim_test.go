@@ -30,6 +30,19 @@ incident on SPAY, key teleport-access-request/ID, resolved
 	})
 }
 
+func TestAClaimThatNoReplicaCanHaveMadeHoldsNothingBack(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.data[request] = map[string]string{keyEffect: effectOpen, keyHolder: "b", keyUntil: "9999-12-31T23:59:59Z",
+			keyRecord: `{"v":1,"incidents":[{"ref":"payments"}]}`}
+		if _, err, _ := w.look(w.replica("a"), access.CauseCreated); err != nil {
+			t.Errorf("got %v, want the incident opened at once", err)
+		}
+		if len(w.incidents) != 1 {
+			t.Errorf("want one incident:\n%s", w.end())
+		}
+	})
+}
+
 func TestTwoReplicasSideBySideDoEverythingOnce(t *testing.T) {
 	for _, s := range stories {
 		t.Run(s.name, func(t *testing.T) {

@@ -51,6 +51,15 @@ type claim struct {
 	reopening []access.IncidentID // that the holder means to reopen: found open, one was reopened
 }
 
+// clocksApart is how far the clocks of two replicas may differ.
+const clocksApart = 5 * time.Minute
+
+// stands reports whether somebody is at work. What claims to be for longer than any pass lasts was written by somebody
+// else, or is damaged: it must not hold the request up for good.
+func (c claim) stands(now time.Time) bool {
+	return c.holder != "" && now.Before(c.until) && c.until.Before(now.Add(claimFor+clocksApart))
+}
+
 // decided is how a request ended. It is shared before anybody is told: who told it may die, and Teleport forget the
 // request, before that is on record.
 type decided struct {
