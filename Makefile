@@ -107,7 +107,7 @@ install: build ## install below PREFIX, and /etc/pdhook.toml unless there is one
 	chmod 0644 $(DESTDIR)$(PREFIX)/lib/systemd/system/pdhook.service
 	test -e $(DESTDIR)/etc/pdhook.toml || \
 	  { bin/pdhook configure >bin/pdhook.toml && install -m 0640 bin/pdhook.toml $(DESTDIR)/etc/pdhook.toml; }
-	@echo 'Next: systemd-sysusers; chgrp pdhook /etc/pdhook.toml; fill it in; systemctl enable --now pdhook'
+	@echo 'Next: systemd-sysusers; chgrp pdhook /etc/pdhook.toml; fill it in; systemctl enable --now pdhook. After an update: systemctl daemon-reload; systemctl restart pdhook'
 
 .PHONY: dist
 dist: ## write the release archives for linux on amd64 and arm64, the chart, and checksums to dist

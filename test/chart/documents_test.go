@@ -31,11 +31,13 @@ func TestTheNotesNameTheNextSteps(t *testing.T) {
 			t.Errorf("%s: got notes\n%s", name, notes)
 		}
 	}
+	const unreached = "PagerDuty does not reach it yet: publish /webhooks/pagerduty of the service pdhook"
 	for name, wants := range map[string][]string{
 		"minimal": {
 			"kubectl -n teleport exec statefulset/pdhook -- pdhook subscribe --url https://HOST/webhooks/pagerduty\n",
 			`kubectl -n teleport get secret pdhook-admin -o go-template='{{index .data "token" | base64decode}}'`,
 			"kubectl -n teleport port-forward statefulset/pdhook 8082\n",
+			unreached,
 		},
 		"ingress-nginx": {"--url https://pdhook.example.com/webhooks/pagerduty\n"},
 		"gateway":       {"--url https://pdhook.example.com/webhooks/pagerduty\n"},
@@ -54,6 +56,11 @@ func TestTheNotesNameTheNextSteps(t *testing.T) {
 			if !strings.Contains(r["NOTES.txt"], want) {
 				t.Errorf("%s: got notes\n%s\nwant %q in them", name, r["NOTES.txt"], want)
 			}
+		}
+	}
+	for _, name := range []string{"load-balancer", "ingress-nginx", "gateway"} {
+		if r, err := install(t, example(t, name), nil); err != nil || strings.Contains(r["NOTES.txt"], unreached) {
+			t.Errorf("%s: got %v, notes\n%s\nit is published", name, err, r["NOTES.txt"])
 		}
 	}
 }
