@@ -95,7 +95,8 @@ demo-request: ## while the demo or the sandbox runs: ask for access, e.g. USER=k
 
 .PHONY: image
 image: ## build the container image; ENGINE=podman builds it with podman
-	$(ENGINE) build $(IMAGE_FLAGS) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(COMMIT) \
+	@# OCI's own format, podman's default, knows no health check.
+	$(ENGINE) build $(if $(filter podman buildah,$(ENGINE)),--format docker) $(IMAGE_FLAGS) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(COMMIT) \
 	  --build-arg CREATED=$(shell TZ=UTC git log -1 --date=format-local:%FT%TZ --format=%cd 2>/dev/null) -t $(IMAGE) .
 
 .PHONY: install
