@@ -14,13 +14,11 @@ func TestARequestThatComesBackAfterAnUnclearEndGetsAnIncident(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.replica("a")
 		w.settle(r, nil)
-		kept := w.requests[request]
-		w.expire()
+		comesBack := w.lose()
 		w.fail = func(call string, _ int) fault { return map[string]fault{"resolve": severed}[call] }
 		_, _, _ = w.look(r, access.CauseGone)
 		w.fail = nil
-		w.requests[request] = kept
-		delete(w.gone, request)
+		comesBack()
 		w.settle(r, nil)
 		open := 0
 		for _, i := range w.incidents {
@@ -40,11 +38,9 @@ func TestARequestThatComesBackToAnotherReplicaIsToldOnce(t *testing.T) {
 		w.bob(access.Approved, "fine")
 		a, b := w.replica("a"), w.replica("b")
 		w.settle(a, nil)
-		kept := w.requests[request]
-		w.expire()
+		comesBack := w.lose()
 		w.settle(a, nil)
-		w.requests[request] = kept
-		delete(w.gone, request)
+		comesBack()
 		w.settle(b, nil)
 		w.settle(a, nil)
 		if len(w.incidents) != 2 || len(w.notes["Q2"]) != 1 {
@@ -60,13 +56,11 @@ func TestARequestThatComesBackBeforeItsEndCouldBeToldGoesOn(t *testing.T) {
 			r := w.replica("a")
 			w.bob(access.Approved, "fine")
 			w.settle(r, nil)
-			kept := w.requests[request]
-			w.expire()
+			comesBack := w.lose()
 			w.fail = func(call string, _ int) fault { return map[string]fault{failing: refusing}[call] }
 			_, _, _ = w.look(r, access.CauseGone)
 			w.fail = nil
-			w.requests[request] = kept
-			delete(w.gone, request)
+			comesBack()
 			w.settle(r, nil)
 			told := 0
 			for _, n := range w.notes["Q1"] {
@@ -85,11 +79,9 @@ func TestARequestThatComesBackAndIsApprovedAtOnceIsBroughtToItsEnd(t *testing.T)
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.replica("a")
 		w.settle(r, nil)
-		kept := w.requests[request]
-		w.expire()
+		comesBack := w.lose()
 		w.settle(r, nil)
-		w.requests[request] = kept
-		delete(w.gone, request)
+		comesBack()
 		w.aliceIsOnCall()
 		w.fail = func(call string, _ int) fault { return map[string]fault{"create": severed}[call] }
 		_, _, _ = w.look(r, access.CauseChanged)
@@ -105,11 +97,9 @@ func TestARequestThatComesBackIsBroughtToItsEndAlsoByAnHeir(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.replica("a")
 		w.settle(r, nil)
-		kept := w.requests[request]
-		w.expire()
+		comesBack := w.lose()
 		w.settle(r, nil)
-		w.requests[request] = kept
-		delete(w.gone, request)
+		comesBack()
 		w.aliceIsOnCall()
 		w.fail = func(call string, _ int) fault { return map[string]fault{"create": orphaned}[call] }
 		if _, _, died := w.look(r, access.CauseChanged); !died {
@@ -128,12 +118,10 @@ func TestARequestThatComesBackDoesNotTakeWhatWasMovedForItsIncident(t *testing.T
 		w.annotate("notify", "payments", "shipping")
 		r := w.replica("a")
 		w.settle(r, nil)
-		kept := w.requests[request]
-		w.expire()
+		comesBack := w.lose()
 		w.settle(r, nil)
 		w.incidents[0].Service = "SSHIP"
-		w.requests[request] = kept
-		delete(w.gone, request)
+		comesBack()
 		w.settle(r, nil)
 		if len(w.incidents) != 4 || !w.incidents[2].Open() || !w.incidents[3].Open() {
 			t.Errorf("want two open incidents after the ended ones:\n%s", w.end())
@@ -145,13 +133,11 @@ func TestARequestThatComesBackBeforeItsEndIsOnRecordGetsAnIncident(t *testing.T)
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.replica("a")
 		w.settle(r, nil)
-		kept := w.requests[request]
-		w.expire()
+		comesBack := w.lose()
 		w.fail = w.nothingIsRecorded()
 		_, _, _ = w.look(r, access.CauseGone)
 		w.fail = nil
-		w.requests[request] = kept
-		delete(w.gone, request)
+		comesBack()
 		w.settle(r, nil)
 		if len(w.incidents) != 2 || !w.incidents[1].Open() {
 			t.Errorf("want an open incident after the ended one:\n%s", w.end())
@@ -163,11 +149,9 @@ func TestARequestThatComesBackUnderAnotherRuleGetsAnIncident(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.replica("a")
 		w.settle(r, nil)
-		kept := w.requests[request]
-		w.expire()
+		comesBack := w.lose()
 		w.settle(r, nil)
-		w.requests[request] = kept
-		delete(w.gone, request)
+		comesBack()
 		w.settle(w.routed("a", &byRules{services: []string{"id:SPAY"}}), nil)
 		if len(w.incidents) != 2 || !w.incidents[1].Open() {
 			t.Errorf("want an open incident after the ended one:\n%s", w.end())
@@ -180,11 +164,9 @@ func TestARequestThatComesBackGetsAnIncidentAlsoAfterAnUnclearClaim(t *testing.T
 		inWorld(t, func(t *testing.T, w *world) {
 			r := w.replica("a")
 			w.settle(r, nil)
-			kept := w.requests[request]
-			w.expire()
+			comesBack := w.lose()
 			w.settle(r, nil)
-			w.requests[request] = kept
-			delete(w.gone, request)
+			comesBack()
 			w.fail = func(call string, _ int) fault { return map[string]fault{"swap": severed}[call] }
 			_, _, _ = w.look(r, access.CauseChanged)
 			w.fail = nil
@@ -201,12 +183,10 @@ func TestARequestThatComesBackBesideAStrangersIncidentGetsItsOwn(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.replica("a")
 		w.settle(r, nil)
-		kept := w.requests[request]
-		w.expire()
+		comesBack := w.lose()
 		w.settle(r, nil)
 		w.incident(access.IncidentKey(request), "SPAY", stranger)
-		w.requests[request] = kept
-		delete(w.gone, request)
+		comesBack()
 		w.settle(r, nil)
 		open := 0
 		for _, i := range w.incidents {
@@ -225,13 +205,11 @@ func TestARequestThatComesBackGetsAnIncidentAlsoWhenNothingOfTheEndedOneIsOnReco
 		r := w.replica("a")
 		w.fail = w.nothingIsRecorded()
 		_, _, _ = w.look(r, access.CauseCreated)
-		kept := w.requests[request]
-		w.expire()
+		comesBack := w.lose()
 		w.fail = w.nothingIsRecorded()
 		_, _, _ = w.look(r, access.CauseGone)
 		w.fail = nil
-		w.requests[request] = kept
-		delete(w.gone, request)
+		comesBack()
 		w.settle(r, nil)
 		if len(w.incidents) != 2 || w.incidents[0].Open() || !w.incidents[1].Open() {
 			t.Errorf("want an open incident after the ended one:\n%s", w.end())

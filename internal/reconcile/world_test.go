@@ -325,6 +325,16 @@ func (w *world) expire() {
 	w.gone[request] = true
 }
 
+// lose is expire for a request that is only lost for a while, until comesBack is called.
+func (w *world) lose() (comesBack func()) {
+	kept := w.requests[request]
+	w.expire()
+	return func() {
+		w.requests[request] = kept
+		delete(w.gone, request)
+	}
+}
+
 // incident puts an open incident into PagerDuty.
 func (w *world) incident(key string, service access.ServiceID, by access.UserID) access.Incident {
 	id := access.IncidentID(fmt.Sprintf("Q%d", len(w.incidents)+1))
