@@ -16,7 +16,7 @@ func TestAnOverrideIsSeenByThePollAlone(t *testing.T) {
 func TestAShiftThatIsAnnouncedIsNotMissed(t *testing.T) {
 	t.Parallel()
 	w := startWorld(t)
-	begin := time.Now().Add(3 * time.Second)
+	begin := time.Now().Add(5 * time.Second).Truncate(time.Second) // PagerDuty's shifts begin on a second
 	w.pd.SetOnCall(w.primary.ID, w.dana.ID, begin, begin.Add(time.Hour))
 	id := w.request(w.dana.Email, "payments-admin")
 	w.opened(id)

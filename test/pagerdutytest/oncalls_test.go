@@ -67,6 +67,24 @@ func TestShiftEndsAndOverrideReplaces(t *testing.T) {
 	}
 }
 
+func TestShiftsBeginAndEndOnTheSecondThatIsTold(t *testing.T) {
+	w := newWorld(t, Options{})
+	begin := w.clock.Now().Truncate(time.Second).Add(2 * time.Hour)
+	w.SetOnCall(w.primary.ID, w.bot.ID, begin.Add(900*time.Millisecond), begin.Add(time.Minute+900*time.Millisecond))
+	for at, want := range map[time.Duration]int{-time.Second: 0, 0: 1, 59 * time.Second: 1, time.Minute: 0} {
+		now := begin.Add(at).Format(time.RFC3339)
+		got := w.get("/oncalls?user_ids[]=" + w.bot.ID + "&since=" + now + "&until=" + now).json(t)["oncalls"].([]any)
+		if len(got) != want {
+			t.Errorf("on call %s after the begin: got %d entries, want %d", at, len(got), want)
+		}
+		for _, entry := range got {
+			if told := entry.(map[string]any)["start"]; told != begin.In(time.FixedZone("", -5*3600)).Format(time.RFC3339) {
+				t.Errorf("start: got %s, want %s", told, begin)
+			}
+		}
+	}
+}
+
 func TestScheduleUsersWithoutATimeAreEverybody(t *testing.T) {
 	w := newWorld(t, Options{})
 	w.SetOnCall(w.primary.ID, w.bob.ID, w.clock.Now().Add(time.Hour), time.Time{})

@@ -56,7 +56,8 @@ func (s *Server) UpgradeSchedule(id string) {
 	})
 }
 
-// turn is one stretch of duty: from start up to, but not including, end.
+// turn is one stretch of duty: from start up to, but not including, end. Both are whole seconds, as in every
+// answer of PagerDuty: what is told is what holds.
 type turn struct {
 	user       string // "": an empty member of a shift-based schedule
 	start, end time.Time
@@ -65,8 +66,8 @@ type turn struct {
 // forever stands for the end of a turn that has none.
 var forever = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// SetOnCall puts a user on duty for [start, end). A zero start is now, a zero end is never. An empty user
-// is an empty member: nobody.
+// SetOnCall puts a user on duty for [start, end), each cut to its second. A zero start is now, a zero end is
+// never. An empty user is an empty member: nobody.
 func (s *Server) SetOnCall(scheduleID, userID string, start, end time.Time) {
 	s.do(func() { check(s.setOnCall(scheduleID, userID, start, end)) })
 }
@@ -120,7 +121,7 @@ func (s *Server) turn(userID string, start, end time.Time) (turn, error) {
 	if end.IsZero() {
 		end = forever
 	}
-	return turn{userID, start, end}, nil
+	return turn{userID, start.Truncate(time.Second), end.Truncate(time.Second)}, nil
 }
 
 func (s *Server) schedule(id string) (*Schedule, error) {
