@@ -61,7 +61,7 @@ func TestCheckIsGreenBeforeTheStartAndBesideTheService(t *testing.T) {
 	w.isGreen(before)
 	for _, part := range []string{
 		"✓ configuration: " + w.path("pdhook.toml"), "user pdhook, valid until", "cluster teleport.example.com", "Teleport has 0 requests",
-		"✓ PagerDuty account: acme", "incidents are opened as pdhook <pdhook@example.com>", "store will be made", "none at 127.0.0.1:0", w.sub.ID,
+		"✓ PagerDuty account: acme", "incidents are opened as pdhook <pdhook@example.com>", "store will be made", "none at " + strings.Trim(w.conf["admin.listen"], `"`), w.sub.ID,
 	} {
 		if !strings.Contains(before.text, part) {
 			t.Errorf("%q is not in\n%s", part, before.text)

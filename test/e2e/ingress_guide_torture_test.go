@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/pdhook/pdhook/test/documents"
+	"github.com/pdhook/pdhook/test/ports"
 )
 
 // guided gives the block of a language in the guide.
@@ -28,7 +29,7 @@ func guided(t *testing.T, language string) string {
 func TestTortureTheNginxOfTheGuideBringsWebhooks(t *testing.T) {
 	t.Parallel()
 	w := startWorld(t, without("webhook.tls_cert"), without("webhook.tls_key"), with("webhook.insecure_http", "true"))
-	address := "127.0.0.1:" + freePort(t)
+	address := ports.Held(t)
 	server := strings.NewReplacer("listen 443 ssl", "listen "+address+" ssl", "/etc/ssl/pdhook.crt", w.path("tls.crt"),
 		"/etc/ssl/pdhook.key", w.path("tls.key"), "127.0.0.1:8081", w.endpoint()).Replace(guided(t, "nginx"))
 	dir := t.TempDir()

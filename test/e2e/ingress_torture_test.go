@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/pdhook/pdhook/test/ports"
 )
 
 // smuggled is what an attacker would hide behind the end of his own request. It is signed, as no attacker could
@@ -125,7 +127,7 @@ type nginx struct {
 func startNginx(w *world, buffering string) *nginx {
 	w.t.Helper()
 	dir := w.t.TempDir()
-	n := &nginx{w: w, addr: "127.0.0.1:" + freePort(w.t), log: dir + "/access.log"}
+	n := &nginx{w: w, addr: ports.Held(w.t), log: dir + "/access.log"}
 	conf := fmt.Sprintf(`
 daemon off; master_process off; pid %[1]s/pid; error_log %[1]s/error.log;
 events { worker_connections 256; }
@@ -195,15 +197,4 @@ func (n *nginx) answersAsItself(t *testing.T, after string) {
 			t.Errorf("after %s: got %v, want %d", after, got, want)
 		}
 	}
-}
-
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
 }

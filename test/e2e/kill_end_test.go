@@ -86,7 +86,7 @@ func (w *world) had(client *http.Client, body []byte) bool {
 	w.t.Helper()
 	before := w.duplicates()
 	itself := *w // not whom PagerDuty's webhooks reach next
-	itself.sub.URL = "https://" + w.address() + "/webhooks/pagerduty"
+	itself.sub.URL = "https://" + w.endpoint() + "/webhooks/pagerduty"
 	if a, err := itself.try(client, signedBy(secret, string(body))); err != nil || a.status != http.StatusAccepted {
 		w.t.Errorf("an event once more: got %d, %v; want 202", a.status, err)
 	}

@@ -2,9 +2,7 @@ package e2e
 
 import (
 	"flag"
-	"fmt"
 	"math/rand/v2"
-	"net"
 	"slices"
 	"testing"
 	"time"
@@ -30,7 +28,6 @@ type killing struct {
 	outages    []outage
 	elsewhere  int // incidents on a service that no request names
 	hits       map[string]int
-	ports      map[string]bool // given out by port
 }
 
 // outage is an incident that has nothing to do with any request but its service.
@@ -52,12 +49,9 @@ func startKilling(t *testing.T, replicas int) *killing {
 	w.pd.AddService("Shipping API", w.payments.ID)
 	w.teleport.SetRole("everything", map[string][]string{"pagerduty_notify_service": {"Payments API", "Shipping API"}})
 	k := &killing{world: w, replicas: []*world{w}, untilQuiet: 2 * time.Minute,
-		plots: plots(), random: rand.New(rand.NewPCG(seed, seed)), hits: map[string]int{}, ports: map[string]bool{}}
+		plots: plots(), random: rand.New(rand.NewPCG(seed, seed)), hits: map[string]int{}}
 	for len(k.replicas) < replicas {
 		k.replicas = append(k.replicas, w.beside())
-	}
-	for _, r := range k.replicas {
-		r.conf["webhook.listen"], r.conf["admin.listen"] = quote(k.port()), quote(k.port())
 	}
 	if replicas > 1 {
 		k.together()
@@ -74,23 +68,6 @@ func startKilling(t *testing.T, replicas int) *killing {
 		r.start()
 	}
 	return k
-}
-
-// port gives an address for pdhook to listen on that nobody takes while it is dead: the kernel hands out
-// higher ports only, and this one none of them twice.
-func (k *killing) port() string {
-	k.t.Helper()
-	for {
-		addr := fmt.Sprintf("127.0.0.1:%d", 15000+rand.IntN(15000))
-		if k.ports[addr] {
-			continue
-		}
-		if l, err := net.Listen("tcp", addr); err == nil {
-			_ = l.Close()
-			k.ports[addr] = true
-			return addr
-		}
-	}
 }
 
 // dead reports whether no pdhook runs.

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -58,7 +57,7 @@ func (k *killing) together() {
 	k.t.Helper()
 	var addrs []string
 	for _, r := range k.replicas {
-		addrs = append(addrs, r.address())
+		addrs = append(addrs, r.endpoint())
 	}
 	sub := k.pd.Subscribe(pagerdutytest.Subscription{URL: "https://" + balance(k.t, addrs) + "/webhooks/pagerduty", Secret: secret,
 		Events: everyEvent(k.t), TLS: &tls.Config{RootCAs: k.roots}})
@@ -66,9 +65,6 @@ func (k *killing) together() {
 		r.sub = sub
 	}
 }
-
-// address is where this pdhook itself takes webhooks.
-func (w *world) address() string { return strings.Trim(w.conf["webhook.listen"], `"`) }
 
 // balance takes connections and passes each on to the next of the addresses that answers.
 func balance(t testing.TB, addrs []string) string {

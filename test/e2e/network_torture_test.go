@@ -117,7 +117,7 @@ func (w *world) behind(n *network) *teleporttest.Proxy {
 	w.token = "a-token-of-the-test"
 	w.conf["teleport.addr"] = quote(teleportName + port(w.t, relay.Addr()))
 	w.conf["pagerduty.api_endpoint"] = quote("https://" + pagerDutyName + port(w.t, api))
-	w.conf["webhook.listen"], w.conf["admin.listen"] = quote(n.inside+":0"), quote(n.inside+":0")
+	w.conf["webhook.listen"], w.conf["admin.listen"] = quote(n.inside+":8081"), quote(n.inside+":8082")
 	w.conf["admin.token"] = quote(w.token)
 	return relay
 }

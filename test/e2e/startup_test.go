@@ -15,6 +15,7 @@ import (
 	"github.com/gravitational/teleport/api/types"
 
 	"github.com/pdhook/pdhook/test/pagerdutytest"
+	"github.com/pdhook/pdhook/test/ports"
 	"github.com/pdhook/pdhook/test/teleporttest"
 )
 
@@ -386,7 +387,7 @@ func (w *world) beside() *world {
 	other.dir, other.proc, other.sub = w.t.TempDir(), nil, pagerdutytest.Subscription{}
 	other.conf = maps.Clone(w.conf)
 	other.conf["store.path"] = quote(filepath.Join(other.dir, "store"))
-	other.conf["webhook.listen"], other.conf["admin.listen"] = `"127.0.0.1:0"`, `"127.0.0.1:0"`
+	other.conf["webhook.listen"], other.conf["admin.listen"] = quote(ports.Held(w.t)), quote(ports.Held(w.t))
 	return &other
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/gravitational/teleport/api/types"
 
 	"github.com/pdhook/pdhook/test/pagerdutytest"
+	"github.com/pdhook/pdhook/test/ports"
 	"github.com/pdhook/pdhook/test/teleporttest"
 )
 
@@ -144,12 +145,12 @@ func (w *world) setUpFiles() {
 		"pagerduty.api_key":                  quote(w.path("api-key")),
 		"pagerduty.user_email":               quote(botPD),
 		"pagerduty.api_endpoint":             quote(w.pd.URL()),
-		"webhook.listen":                     `"127.0.0.1:0"`,
+		"webhook.listen":                     quote(ports.Held(w.t)),
 		"webhook.secrets":                    "[" + quote(w.path("webhook-secret")) + "]",
 		"webhook.tls_cert":                   quote(w.path("tls.crt")),
 		"webhook.tls_key":                    quote(w.path("tls.key")),
 		"store.path":                         quote(w.path("store")),
-		"admin.listen":                       `"127.0.0.1:0"`,
+		"admin.listen":                       quote(ports.Held(w.t)),
 		"log.format":                         `"json"`,
 		"policy.oncall_poll_interval":        `"1h"`, // tests of the poll set it; others must not pass by it
 	}
@@ -186,15 +187,8 @@ func (w *world) launch() {
 	w.t.Helper()
 	w.subscribe()
 	w.proc = launchUnder(w.t, w.under, w.env, "start", "--config", w.configure())
-	line := w.proc.says("pdhook is starting")
-	w.conf["webhook.listen"], w.conf["admin.listen"] = quote(line.text("webhooks")), quote(line.text("admin")) // for the next start
-	w.admin = "http://" + line.text("admin")
-	w.sub.URL = strings.Replace(w.sub.URL, nowhere+"/", line.text("webhooks")+"/", 1)
-	w.pd.ChangeSubscription(w.sub.ID, func(s *pagerdutytest.Subscription) { s.URL = w.sub.URL })
+	w.admin = "http://" + w.proc.says("pdhook is starting").text("admin")
 }
-
-// nowhere is where webhooks go before pdhook has a port: PagerDuty brings them again.
-const nowhere = "127.0.0.1:0"
 
 // subscribe makes the one subscription, before pdhook looks for it.
 func (w *world) subscribe() {
@@ -206,7 +200,7 @@ func (w *world) subscribe() {
 		scheme = "http://"
 	}
 	w.sub = w.pd.Subscribe(pagerdutytest.Subscription{
-		URL: scheme + nowhere + "/webhooks/pagerduty", Secret: secret, Events: everyEvent(w.t),
+		URL: scheme + w.endpoint() + "/webhooks/pagerduty", Secret: secret, Events: everyEvent(w.t),
 		TLS: &tls.Config{RootCAs: w.roots},
 	})
 }

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"net"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/gravitational/teleport/api"
@@ -23,11 +22,13 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/peer"
+
+	"github.com/pdhook/pdhook/test/ports"
 )
 
 // Options says what kind of cluster a Server imitates. The zero value is a usable one.
 type Options struct {
-	Addr          string                        // listen address; default "127.0.0.1:0"
+	Addr          string                        // listen address; default a free port of 127.0.0.1
 	ClusterName   string                        // default "teleport.example.com"
 	ProxyAddr     string                        // public address of the proxy as Ping tells it; default "teleport.example.com:443"
 	ServerVersion string                        // default: the version of the client library
@@ -37,7 +38,6 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	o.Addr = orDefault(o.Addr, "127.0.0.1:0")
 	o.ClusterName = orDefault(o.ClusterName, "teleport.example.com")
 	o.ProxyAddr = orDefault(o.ProxyAddr, "teleport.example.com:443")
 	o.ServerVersion = orDefault(o.ServerVersion, api.Version)
@@ -65,6 +65,7 @@ type Server struct {
 	life    sync.Mutex // serialises Start, Stop and Close
 	serving *grpc.Server
 	served  chan struct{}
+	release func() // gives up the port
 	closed  bool
 
 	mu         sync.Mutex
@@ -97,6 +98,7 @@ func New(opts Options) (*Server, error) {
 	}
 	return &Server{
 		opts:       opts,
+		release:    func() {},
 		changed:    make(chan struct{}),
 		ca:         ca,
 		requests:   make(map[string]*types.AccessRequestV3),
@@ -150,6 +152,8 @@ func (s *Server) Close() {
 	defer s.life.Unlock()
 	s.closed = true
 	s.stop()
+	s.release()
+	s.release = func() {}
 	s.mu.Lock()
 	proxies := s.proxies
 	s.proxies = nil
@@ -176,26 +180,24 @@ func (s *Server) Addr() string {
 	return orDefault(s.addr, s.opts.Addr)
 }
 
-// listen opens the port. When it had the port before, somebody may hold it for a moment: the kernel gives
-// free ports to outgoing connections.
+// listen opens the port, which without an address in Options is a free one that the server holds until Close.
 func (s *Server) listen() (net.Listener, error) {
-	s.mu.Lock()
-	addr, had := orDefault(s.addr, s.opts.Addr), s.addr != ""
-	s.mu.Unlock()
-	patience := time.Now().Add(5 * time.Second)
-	for {
-		listener, err := net.Listen("tcp", addr)
-		if err == nil {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.addr = listener.Addr().String()
-			return listener, nil
-		}
-		if !had || !errors.Is(err, syscall.EADDRINUSE) || time.Now().After(patience) {
+	addr := s.Addr()
+	if addr == "" {
+		held, release, err := ports.Hold()
+		if err != nil {
 			return nil, err
 		}
-		<-time.After(10 * time.Millisecond)
+		addr, s.release = held, release
 	}
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.addr = listener.Addr().String()
+	return listener, nil
 }
 
 // newGRPC makes the server as Teleport configures it: certificates of both ends, errors of package trace
