@@ -13,6 +13,9 @@ const (
 	Already      Verdict = "already reviewed"
 )
 
+// AlreadySentence is the sentence of an Already whose review does not tell what it rested on.
+const AlreadySentence = "pdhook has already reviewed the request"
+
 // Status is the outcome of one check.
 type Status string
 

@@ -47,7 +47,7 @@ func (r Request) needsMore() bool {
 
 // reason is the decision's sentence, unless that says only that there is a review.
 func reason(d access.Decision) string {
-	if d.Verdict == access.Already {
+	if d.Sentence == access.AlreadySentence {
 		return ""
 	}
 	return d.Sentence

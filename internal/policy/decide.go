@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,7 +21,7 @@ func Decide(rules Rules, f Facts) access.Decision {
 	d := access.Decision{Request: f.Request.ID, Cause: f.Cause, Time: f.Now}
 	if f.Reviewed || Reviewed(f.Request, f.Reviewer) {
 		d.Verdict = access.Already
-		d.Sentence = "pdhook has already reviewed the request"
+		d.Sentence = cmp.Or(approvedBecause(f.Request, f.Reviewer), access.AlreadySentence)
 		return d
 	}
 	onCall, duties := checkOnCall(rules, f)

@@ -171,6 +171,11 @@ func TestDecision(t *testing.T) {
 		}, access.No, "bob has denied the request"},
 		{"reviews: pdhook has reviewed", func(s *situation) { s.Request.Reviews = []access.Review{{Author: "bot", State: access.Approved}} }, access.Already,
 			"pdhook has already reviewed the request"},
+		{"reviews: pdhook has approved, as said", func(s *situation) {
+			said := ReviewReason(Decide(s.Rules, s.Facts))
+			s.Request.Reviews = []access.Review{{Author: "carol", State: access.Approved, Reason: "fine"}, {Author: "bot", State: access.Approved, Reason: said}}
+			s.onCall() // by now nobody is
+		}, access.Already, onCallSince},
 
 		{"account: the right one", func(s *situation) { s.Account = "acme" }, access.Approve, onCallSince},
 		{"account: another one", func(s *situation) { s.Account = "umbrella" }, access.No, "the API key belongs to account acme, pagerduty.account is umbrella"},

@@ -110,10 +110,11 @@ func note(first, second, reason string) string {
 	return strings.Join(lines, "\n")
 }
 
-// proof begins the last line of the reason of pdhook's approvals, and proven is the form of all of it.
+// proof begins the last line of the reason of pdhook's approvals, and proven is the form of all of it: the decision's
+// sentence, and when the facts were read.
 const proof = "\npdhook: basis="
 
-var proven = regexp.MustCompile(`^Approved by pdhook: .*` + proof + `\S+ oncall=\S+ read=(\S+)$`)
+var proven = regexp.MustCompile(`^Approved by pdhook: (.*)\.` + proof + `\S+ oncall=\S+ read=(\S+)$`)
 
 // provenFor is how far the facts behind pdhook's approval can lie from the review: Fresh, and what the clocks here
 // and in Teleport may differ.
@@ -138,8 +139,18 @@ func proves(r access.Review) bool {
 	if found == nil || r.State != access.Approved {
 		return false
 	}
-	read, err := time.Parse(time.RFC3339, found[1])
+	read, err := time.Parse(time.RFC3339, found[2])
 	return err == nil && (r.Time.IsZero() || r.Time.Sub(read).Abs() <= provenFor)
+}
+
+// approvedBecause gives the sentence of the decision that pdhook's approval rested on, "" when no review tells it.
+func approvedBecause(req access.Request, reviewer string) string {
+	for _, r := range req.Reviews {
+		if found := proven.FindStringSubmatch(r.Reason); found != nil && ApprovedBy(reviewer, r) {
+			return access.OneLine(found[1], sentenceLimit) // whoever can quote a review wrote it
+		}
+	}
+	return ""
 }
 
 // ReviewReason is the reason of pdhook's own review. Its last line makes the approval provable later: it is whole
