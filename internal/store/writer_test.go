@@ -62,7 +62,7 @@ func (r *rig) releaseAll(stub *engineStub) {
 
 func waitUntil(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	again, enough := time.NewTicker(time.Millisecond), time.After(10*time.Second)
+	again, enough := time.NewTicker(time.Millisecond), time.After(time.Minute)
 	defer again.Stop()
 	for !condition() {
 		select {
@@ -169,7 +169,7 @@ func TestFailedCommitEndsTheStore(t *testing.T) {
 	var err error
 	select {
 	case err = <-ran:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("Run goes on after a commit that failed")
 	}
 	for _, part := range []string{cfg.Path, "input/output error", "check the disk", "start again"} {

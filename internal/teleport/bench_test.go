@@ -90,7 +90,7 @@ func connected(t *testing.T) *bench {
 
 func (b *bench) connect(t *testing.T) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := b.Connect(ctx); err != nil {
 		t.Fatal(err)
@@ -105,7 +105,7 @@ func (b *bench) request() access.RequestID {
 // eventually waits until condition holds.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(20 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
@@ -113,7 +113,7 @@ func eventually(t *testing.T, what string, condition func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			t.Fatalf("waited 20 s in vain until %s", what)
+			t.Fatalf("waited a minute in vain until %s", what)
 		}
 	}
 }
@@ -139,8 +139,8 @@ func receive[T any](t *testing.T, what string, from <-chan T) T {
 	select {
 	case v := <-from:
 		return v
-	case <-time.After(20 * time.Second):
-		t.Fatalf("waited 20 s in vain for %s", what)
+	case <-time.After(time.Minute):
+		t.Fatalf("waited a minute in vain for %s", what)
 		panic("unreachable")
 	}
 }

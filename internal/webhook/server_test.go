@@ -64,7 +64,7 @@ func TestNothingIsReadOnAConnectionAfterABodyInChunks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(time.Minute))
 		request := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", where)
 		_, _ = io.WriteString(conn, request+request)
 		all, err := io.ReadAll(conn)
@@ -92,7 +92,7 @@ func TestSlowLargeBodiesLeaveBeforeOthersHaveToComeAgain(t *testing.T) {
 			return 0
 		}
 		defer conn.Close()
-		_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(time.Minute))
 		_, _ = io.WriteString(conn, request)
 		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		if err != nil {

@@ -17,7 +17,7 @@ import (
 )
 
 // patience bounds every wait for something that has to happen. It is generous: a wait ends when its condition holds.
-const patience = 40 * time.Second
+const patience = 90 * time.Second
 
 // size is what somebody holds in his hand or sits before.
 type size struct {

@@ -17,7 +17,7 @@ import (
 
 // patience bounds every wait for something that has to happen. It is generous: a wait ends when its
 // condition holds.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // process is one run of pdhook.
 type process struct {

@@ -9,7 +9,7 @@ import (
 )
 
 // patience bounds every wait of a test.
-const patience = 15 * time.Second
+const patience = time.Minute
 
 // Await returns as soon as condition holds. It is looked at again whenever the server changes: requests,
 // plugin data, locks, rules, watches, arriving calls. It may call all methods of the server. After 15 s,
