@@ -22,6 +22,8 @@ func TestAnInstallationThatCannotWorkIsRefusedWithTheWayOut(t *testing.T) {
 			[]string{"image.repository is", "Teleport's plugin: remove image"}},
 		{"another port for the probes", "minimal", []string{`extraEnv=[{"name": "HTTPS_PROXY", "value": "http://proxy"}, {"name": "PDHOOK_ADMIN_LISTEN", "value": ":9000"}]`},
 			[]string{"extraEnv: remove PDHOOK_ADMIN_LISTEN"}},
+		{"a log that cannot be written", "teleport-plugin-pagerduty", []string{`log.output="/var/lib/teleport/pagerduty.log"`},
+			[]string{`log.output is "/var/lib/teleport/pagerduty.log": pdhook can only write below /var/lib/pdhook`}},
 		{"no address", "minimal", []string{`teleport.address=""`}, []string{"teleport.address is missing", "teleport.example.com:443"}},
 		{"an address with a scheme", "minimal", []string{`teleport.address="https://teleport.example.com"`},
 			[]string{`teleport.address is "https://teleport.example.com": want host:port without https://`}},
@@ -62,6 +64,12 @@ func TestAnInstallationThatCannotWorkIsRefusedWithTheWayOut(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestALogGoesToAnyVolume(t *testing.T) {
+	release(t, example(t, "minimal", `log.output="/var/lib/pdhook/pdhook.log"`))
+	release(t, example(t, "minimal", `log.output="/var/log/pdhook/pdhook.log"`,
+		`extraVolumes=[{"name": "log", "emptyDir": {}}]`, `extraVolumeMounts=[{"name": "log", "mountPath": "/var/log/pdhook"}]`))
 }
 
 func TestWithoutValuesEverythingThatIsMissingIsSaidAtOnce(t *testing.T) {

@@ -49,6 +49,14 @@ httpRoute.parentRefs is missing: the gateway that takes the route, such as [{nam
 extraEnv: remove {{ .name }}. The pod listens on 8081 for webhooks and on 8082 for probes; service.port is the port for others.
 {{- end }}
 {{- end }}
+{{- $output := $v.log.output | default "stdout" }}
+{{- $writable := not (hasPrefix "/" $output) }}
+{{- range concat (list (dict "mountPath" "/var/lib/pdhook/")) ($v.extraVolumeMounts | default list) }}
+{{- $writable = or $writable (hasPrefix .mountPath $output) }}
+{{- end }}
+{{- if not $writable }}
+log.output is {{ quote $output }}: pdhook can only write below /var/lib/pdhook, and where extraVolumeMounts has a volume. kubectl logs shows what goes to stdout.
+{{- end }}
 {{- if and $v.networkPolicy.enabled $v.serviceMonitor.enabled (not $v.networkPolicy.adminFrom) }}
 networkPolicy.adminFrom is missing: with serviceMonitor.enabled Prometheus has to reach the admin port, such as [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}].
 {{- end }}
