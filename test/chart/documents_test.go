@@ -65,6 +65,17 @@ func TestTheNotesNameTheNextSteps(t *testing.T) {
 	}
 }
 
+func TestTheNotesNameTheAddressAtWhichTheLoadBalancerListens(t *testing.T) {
+	for setting, want := range map[string]string{
+		`service={"type": "LoadBalancer"}`:              "--url https://HOST:8081/webhooks/pagerduty\n",
+		`service={"type": "LoadBalancer", "port": 443}`: "--url https://HOST/webhooks/pagerduty\n",
+	} {
+		if r, err := install(t, example(t, "minimal", setting), nil); err != nil || !strings.Contains(r["NOTES.txt"], want) {
+			t.Errorf("%s: got %v, notes\n%s\nwant %q in them", setting, err, r["NOTES.txt"], want)
+		}
+	}
+}
+
 func readme(t *testing.T) string {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(folder, "README.md"))

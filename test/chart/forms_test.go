@@ -76,6 +76,9 @@ func wellFormed(t *testing.T, all objects) {
 			t.Errorf("%s: got namespace %q", kind, object.GetNamespace())
 		}
 		problems := validation.IsDNS1123Label(object.GetName())
+		if kind == "Service" {
+			problems = append(problems, validation.IsDNS1035Label(object.GetName())...)
+		}
 		for name, value := range object.GetLabels() {
 			problems = append(problems, validation.IsQualifiedName(name)...)
 			problems = append(problems, validation.IsValidLabelValue(value)...)

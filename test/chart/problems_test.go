@@ -16,11 +16,21 @@ func TestAnInstallationThatCannotWorkIsRefusedWithTheWayOut(t *testing.T) {
 			[]string{"tbot.enabled", "Teleport's own chart teleport/tbot", "teleport.identitySecretName", "identitySecretPath to identity"}},
 		{"tbot with the values of its chart", "minimal", []string{`tbot={"enabled": true, "clusterName": "example"}`},
 			[]string{"tbot.enabled: this chart brings no tbot"}},
+		{"a name that a service may not have", "minimal", []string{`fullnameOverride="PdHook"`},
+			[]string{`fullnameOverride is missing: Kubernetes takes no service called "PdHook"`, "a letter first"}},
+		{"the plugin's image", "teleport-plugin-pagerduty", []string{`image.repository="public.ecr.aws/gravitational/teleport-plugin-pagerduty"`},
+			[]string{"image.repository is", "Teleport's plugin: remove image"}},
+		{"another port for the probes", "minimal", []string{`extraEnv=[{"name": "HTTPS_PROXY", "value": "http://proxy"}, {"name": "PDHOOK_ADMIN_LISTEN", "value": ":9000"}]`},
+			[]string{"extraEnv: remove PDHOOK_ADMIN_LISTEN"}},
+		{"a log that cannot be written", "teleport-plugin-pagerduty", []string{`log.output="/var/lib/teleport/pagerduty.log"`},
+			[]string{`log.output is "/var/lib/teleport/pagerduty.log": pdhook can only write below /var/lib/pdhook`}},
 		{"no address", "minimal", []string{`teleport.address=""`}, []string{"teleport.address is missing", "teleport.example.com:443"}},
 		{"an address with a scheme", "minimal", []string{`teleport.address="https://teleport.example.com"`},
 			[]string{`teleport.address is "https://teleport.example.com": want host:port without https://`}},
 		{"no identity", "minimal", []string{`teleport.identitySecretName=""`},
 			[]string{"teleport.identitySecretName is missing", "tbot", "--from-file=identity="}},
+		{"empty API key", "minimal", []string{`pagerduty={"apiKeyFromSecret": null, "apiKey": null}`},
+			[]string{"pagerduty.apiKeyFromSecret is missing"}},
 		{"no API key", "minimal", []string{`pagerduty.apiKeyFromSecret=""`},
 			[]string{"pagerduty.apiKeyFromSecret is missing", "--from-file=pagerDutyApiKey=", "pagerduty.apiKey"}},
 		{"no user", "minimal", []string{`pagerduty.userEmail=""`}, []string{"pagerduty.userEmail is missing"}},
@@ -56,6 +66,12 @@ func TestAnInstallationThatCannotWorkIsRefusedWithTheWayOut(t *testing.T) {
 	}
 }
 
+func TestALogGoesToAnyVolume(t *testing.T) {
+	release(t, example(t, "minimal", `log.output="/var/lib/pdhook/pdhook.log"`))
+	release(t, example(t, "minimal", `log.output="/var/log/pdhook/pdhook.log"`,
+		`extraVolumes=[{"name": "log", "emptyDir": {}}]`, `extraVolumeMounts=[{"name": "log", "mountPath": "/var/log/pdhook"}]`))
+}
+
 func TestWithoutValuesEverythingThatIsMissingIsSaidAtOnce(t *testing.T) {
 	_, err := install(t, map[string]any{}, nil)
 	if err == nil {
@@ -89,6 +105,18 @@ func TestAMisspeltOrMisshapenValueIsRefusedByItsName(t *testing.T) {
 		`image.digest="sha256:0"`:                   "digest",
 		`teleport.identitySecretPath="../identity"`: "/teleport/identitySecretPath",
 		`podAnnotations={"a": 1}`:                   "/podAnnotations/a",
+		`persistence.size="10GB"`:                   "/persistence/size",
+		`ingress.hosts=["https://a.example.com"]`:   "/ingress/hosts/0",
+		`httpRoute.hostnames=["A.example.com"]`:     "/httpRoute/hostnames/0",
+		`nameOverride="My App"`:                     "/nameOverride",
+		`webhook.clientNames=[]`:                    "/webhook/clientNames",
+		`webhook.path="/a?b"`:                       "/webhook/path",
+		`pagerduty.userEmail="me"`:                  "/pagerduty/userEmail",
+		`pagerduty.apiEndpoint=""`:                  "/pagerduty/apiEndpoint",
+		`pagerduty.services=""`:                     "/pagerduty/services",
+		`policy.lockOnResolve=true`:                 "/policy/lockOnResolve",
+		`policy.lockOnShiftEnd=true`:                "/policy/lockOnShiftEnd",
+		`policy.lockGrace="1m"`:                     "/policy/lockGrace",
 		`webhook.path=null`:                         "path",
 		`persistence=null`:                          "persistence",
 		`proxy={}`:                                  "proxy",

@@ -222,7 +222,11 @@ func TestExtrasArePartOfTheRelease(t *testing.T) {
 }
 
 func TestAReleaseOfAnotherNameNamesItsObjectsAfterIt(t *testing.T) {
-	for release, want := range map[string]string{"prod": "prod-pdhook", "pdhook-eu": "pdhook-eu"} {
+	for release, want := range map[string]string{
+		"prod": "prod-pdhook", "pdhook-eu": "pdhook-eu",
+		"pdhook.eu": "pdhook-eu", "eu.prod": "eu-prod-pdhook", // Helm takes dots, a service does not
+		strings.Repeat("a", 48) + "..b": strings.Repeat("a", 48),
+	} {
 		r, err := installAs(t, release, example(t, "monitoring"), nil)
 		if err != nil {
 			t.Fatal(err)
@@ -242,4 +246,43 @@ func TestLongNamesAreCutBeforeKubernetesRefusesThem(t *testing.T) {
 	all := release(t, example(t, "monitoring", `fullnameOverride="`+strings.Repeat("a", 70)+`"`, `nameOverride="`+strings.Repeat("b", 70)+`"`))
 	wellFormed(t, all)
 	meets(t, all)
+	all = release(t, example(t, "monitoring", `fullnameOverride="`+strings.Repeat("a", 48)+`--cut"`, `nameOverride="`+strings.Repeat("b", 48)+`._cut"`))
+	wellFormed(t, all)
+	meets(t, all)
+}
+
+func TestLabelsAndAnnotationsOfThePodDoNotTakeThePlaceOfTheChartsOwn(t *testing.T) {
+	all := release(t, example(t, "two-replicas",
+		`podLabels={"team": "payments", "app.kubernetes.io/name": "theirs", "app.kubernetes.io/version": "theirs"}`,
+		`podAnnotations={"checksum/config": "theirs", "both": "podAnnotations"}`, `annotations.pod={"both": "annotations.pod", "one": "one"}`))
+	meets(t, all)
+	pod := all.pod(t)
+	if pod.Labels["team"] != "payments" || pod.Annotations["both"] != "podAnnotations" || pod.Annotations["one"] != "one" {
+		t.Errorf("got labels %v, annotations %v", pod.Labels, pod.Annotations)
+	}
+	if pod.Annotations["checksum/config"] == "theirs" {
+		t.Error("a changed configuration does not restart the pod any more")
+	}
+}
+
+func TestAValueThatIsLeftEmptyIsAsIfItWereNotThere(t *testing.T) {
+	for _, setting := range []string{
+		"podAnnotations=null", "podLabels=null", "annotations.pod=null", "annotations.config=null", "annotations.deployment=null",
+		"annotations.secret=null", "serviceAccount.annotations=null", "admin.token=null", "pagerduty.apiKey=null", "nameOverride=null",
+		"fullnameOverride=null", "image.tag=null", "imagePullSecrets=null", "extraEnv=null", "tolerations=null", "affinity=null",
+		"nodeSelector=null", "service.annotations=null",
+	} {
+		all := release(t, example(t, "minimal", setting))
+		wellFormed(t, all)
+		meets(t, all)
+		configuration(t, all)
+	}
+	all := release(t, example(t, "minimal", "serviceAccount.create=null"))
+	if len(every[*core.ServiceAccount](all)) > 0 || all.pod(t).Spec.ServiceAccountName != "default" {
+		t.Error("want the service account of the namespace")
+	}
+}
+
+func TestAChartThatIncludesThisOneMaySwitchItByItsCondition(t *testing.T) {
+	release(t, example(t, "minimal", "enabled=true", `global={"registry": "example.com"}`))
 }

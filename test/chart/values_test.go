@@ -56,7 +56,10 @@ func properties(t *testing.T) map[string]any {
 func listed(t *testing.T, prefix string, section *yaml3.Node, known map[string]any) []value {
 	t.Helper()
 	var all []value
-	names := map[string]bool{"global": true} // Helm's own
+	names := map[string]bool{}
+	if prefix == "" {
+		names = map[string]bool{"global": true, "enabled": true} // Helm's own, and the usual condition of a chart that includes this one
+	}
 	for i := 0; i < len(section.Content); i += 2 {
 		key, node := section.Content[i], section.Content[i+1]
 		names[key.Value] = true

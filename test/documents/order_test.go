@@ -25,6 +25,7 @@ func TestWhatACommandOfTheGuideNeedsIsMadeAboveIt(t *testing.T) {
 		"chgrp pdhook ":                "systemd-sysusers",
 		" /var/lib/pdhook/":            "install -d -m 0700 -o pdhook -g pdhook /var/lib/pdhook",
 		"tbot install systemd":         "systemd-sysusers",
+		"enable --now tbot":            "-g pdhook TOKEN /etc/pdhook/tbot-token",
 		"helm install tbot":            "kubectl create namespace pdhook",
 		"helm install pdhook":          "kubectl create namespace pdhook",
 		"kubectl create secret":        "kubectl create namespace pdhook",

@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -34,11 +35,12 @@ var booted = map[string]string{ // files of the machine that is booted, beside w
 	"etc/systemd/system/try.target": "[Unit]\nDefaultDependencies=no\nWants=pdhook.service\n",
 	// Without the network and mounts of a whole machine.
 	"etc/systemd/system/pdhook.service.d/try.conf": "[Unit]\nDefaultDependencies=no\nWants=\nAfter=\n",
+	"etc/systemd/system/pdhook.service.d/key.conf": "[Service]\n" + strings.Join(credential, "\n") + "\n",
+	"etc/pdhook/pagerduty-api-key":                 "key\n",
 	"etc/pdhook.toml": `[teleport]
 addr = "127.0.0.1:1"
 identity = "/var/lib/pdhook/identity"
 [pagerduty]
-api_key = "key"
 api_endpoint = "http://127.0.0.1:1"
 user_email = "pdhook@example.com"
 [webhook]
@@ -47,13 +49,21 @@ secrets = ["sixteen-bytes-at-least"]
 insecure_http = true
 [admin]
 listen = "` + admin + `"
+[log]
+output = "/var/lib/pdhook/pdhook.log"
 `,
+}
+
+// credential is how the comment of the unit has systemd read an API key that root alone may read.
+var credential = []string{
+	"LoadCredential=pagerduty-api-key:/etc/pdhook/pagerduty-api-key",
+	"Environment=PDHOOK_PAGERDUTY_API_KEY=%d/pagerduty-api-key",
 }
 
 func TestSystemdRunsTheUnitAndStartsItAgainAfterACrash(t *testing.T) {
 	machine := t.TempDir()
 	must(t, os.Chmod(machine, 0o755))
-	for _, dir := range []string{"dev", "etc/systemd/system/pdhook.service.d", "old", "proc", "root", "run", "sys", "tmp", "usr", "var/lib/pdhook"} {
+	for _, dir := range []string{"dev", "etc/pdhook", "etc/systemd/system/pdhook.service.d", "old", "proc", "root", "run", "sys", "tmp", "usr", "var/lib/pdhook"} {
 		must(t, os.MkdirAll(filepath.Join(machine, dir), 0o755))
 	}
 	for _, dir := range []string{"bin", "sbin", "lib", "lib64"} {
@@ -62,6 +72,7 @@ func TestSystemdRunsTheUnitAndStartsItAgainAfterACrash(t *testing.T) {
 	for name, content := range booted {
 		must(t, os.WriteFile(filepath.Join(machine, name), []byte(content), 0o644))
 	}
+	must(t, os.Chmod(filepath.Join(machine, "etc/pdhook/pagerduty-api-key"), 0o600))
 	output(t, root, nil, "make", "-s", "install", "DESTDIR="+machine, "PREFIX=/opt")
 	must(t, os.Symlink("/opt/lib/systemd/system/pdhook.service", filepath.Join(machine, "etc/systemd/system/pdhook.service")))
 	provideIdentity(t, filepath.Join(machine, "var/lib/pdhook"))
@@ -70,6 +81,16 @@ func TestSystemdRunsTheUnitAndStartsItAgainAfterACrash(t *testing.T) {
 	first := serving(t, 0)
 	must(t, syscall.Kill(first, syscall.SIGKILL))
 	serving(t, first)
+}
+
+func TestTheUnitSaysHowToLoadAKeyThatRootAloneMayRead(t *testing.T) {
+	unit, err := os.ReadFile(filepath.Join(root, "deploy/systemd/pdhook.service"))
+	must(t, err)
+	for _, line := range credential {
+		if !strings.Contains(string(unit), "\n#   "+line+"\n") {
+			t.Errorf("the unit does not say %s, which the booted machine has", line)
+		}
+	}
 }
 
 func provideIdentity(t *testing.T, dir string) {

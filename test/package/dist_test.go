@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/pdhook/pdhook/test/documents"
 )
 
 const released = "v1.2.3"
@@ -59,12 +61,13 @@ func holdsWhatUsersNeed(t *testing.T, dir string) {
 		name := "pdhook_" + released + "_linux_" + arch
 		output(t, dir, nil, "tar", "-xzf", name+".tar.gz")
 		in := filepath.Join(dir, name)
-		for _, file := range []string{"LICENSE", "README.md", "CHANGELOG.md", "pdhook.example.toml", "systemd/pdhook.service", "systemd/sysusers.conf",
-			"completions/pdhook.bash", "completions/pdhook.zsh", "completions/pdhook.fish"} {
+		for _, file := range []string{"LICENSE", "README.md", "CHANGELOG.md", "pdhook.example.toml", "deploy/systemd/pdhook.service",
+			"deploy/systemd/sysusers.conf", "deploy/teleport/role.yaml", "completions/pdhook.bash", "completions/pdhook.zsh", "completions/pdhook.fish"} {
 			if info, err := os.Stat(filepath.Join(in, file)); err != nil || info.Size() == 0 || info.Mode().Perm() != 0o644 {
 				t.Errorf("%s: %s: %v, want a file of mode 0644 that is not empty", name, file, err)
 			}
 		}
+		holdsWhatItsPagesName(t, in)
 		binary, err := elf.Open(filepath.Join(in, "pdhook"))
 		if err != nil {
 			t.Fatal(err)
@@ -80,5 +83,32 @@ func holdsWhatUsersNeed(t *testing.T, dir string) {
 	got := output(t, dir, nil, "./pdhook_"+released+"_linux_"+runtime.GOARCH+"/pdhook", "version")
 	if want := "pdhook v1.2.3\ncommit 0123456789abcdef\n"; !strings.HasPrefix(got, want) {
 		t.Errorf("got %q, want %q first", got, want)
+	}
+}
+
+// holdsWhatItsPagesName follows the links of the documents in an archive. The chart there is that of the release.
+func holdsWhatItsPagesName(t *testing.T, in string) {
+	t.Helper()
+	all, err := documents.All(in)
+	if err != nil || len(all) < 10 {
+		t.Fatalf("got %d documents, %v", len(all), err)
+	}
+	for _, d := range all {
+		if d.Path == "CONTRIBUTING.md" { // about the checkout
+			continue
+		}
+		for _, l := range d.Links {
+			target, _, _ := strings.Cut(l.Text, "#")
+			if _, err := os.Stat(filepath.Join(in, filepath.Dir(d.Path), target)); err != nil && !strings.Contains(target, "://") {
+				t.Errorf("%s: %s is not in the archive", l.Where, l.Text)
+			}
+		}
+	}
+	chart, err := os.ReadFile(filepath.Join(in, "deploy/helm/pdhook/Chart.yaml"))
+	if err != nil || !strings.Contains(string(chart), "\nappVersion: "+released+"\n") {
+		t.Errorf("got chart %v\n%s\nwant that of %s", err, chart, released)
+	}
+	if tests, err := filepath.Glob(filepath.Join(in, "deploy/*/*_test.*")); err != nil || len(tests) > 0 {
+		t.Errorf("got tests %q, %v", tests, err)
 	}
 }

@@ -27,5 +27,6 @@ touch dev/kmsg dev/console
 mount --bind console dev/console
 pivot_root . old
 umount -l /old
+mount --make-rshared / # as on a whole machine: systemd mounts credentials where the service sees them
 exec env -i container=docker PATH=/usr/bin:/usr/sbin \
   /usr/lib/systemd/systemd --system --unit=try.target --log-target=console --show-status=no

@@ -1,12 +1,12 @@
 {{- define "pdhook.name" -}}
-{{ .Values.nameOverride | default .Chart.Name | trunc 50 | trimSuffix "-" }}
+{{ .Values.nameOverride | default .Chart.Name | trunc 50 | trimAll "-_." }}
 {{- end }}
 
-{{- /* At most 50 characters: Kubernetes makes longer names and labels of it. */ -}}
+{{- /* At most 50 characters: Kubernetes makes longer names and labels of it. No dots, which the name of a release may have and that of a service may not. */ -}}
 {{- define "pdhook.fullname" -}}
 {{- $name := include "pdhook.name" . -}}
 {{- $full := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) -}}
-{{ .Values.fullnameOverride | default $full | trunc 50 | trimSuffix "-" }}
+{{ .Values.fullnameOverride | default $full | replace "." "-" | trunc 50 | trimAll "-" }}
 {{- end }}
 
 {{- define "pdhook.selector" -}}
@@ -22,7 +22,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end }}
 
 {{- define "pdhook.serviceAccount" -}}
-{{ .Values.serviceAccount.name | default (.Values.serviceAccount.create | ternary (include "pdhook.fullname" .) "default") }}
+{{ .Values.serviceAccount.name | default (empty .Values.serviceAccount.create | ternary "default" (include "pdhook.fullname" .)) }}
 {{- end }}
 
 {{- /* Secrets that the chart creates where the values name none. */ -}}

@@ -1,15 +1,10 @@
 {{- define "pdhook.pod" -}}
 metadata:
   labels:
-    {{- include "pdhook.labels" . | nindent 4 }}
-    {{- with .Values.podLabels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- merge (include "pdhook.labels" . | fromYaml) (.Values.podLabels | default dict) | toYaml | nindent 4 }}
   annotations:
-    checksum/config: {{ include "pdhook.toml" . | sha256sum }}
-    {{- with merge (dict) .Values.podAnnotations .Values.annotations.pod }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- $checksum := dict "checksum/config" (include "pdhook.toml" . | sha256sum) }}
+    {{- merge $checksum (.Values.podAnnotations | default dict) (.Values.annotations.pod | default dict) | toYaml | nindent 4 }}
 spec:
   serviceAccountName: {{ include "pdhook.serviceAccount" . }}
   automountServiceAccountToken: false

@@ -4,6 +4,12 @@
 {{- if $v.tbot.enabled }}
 tbot.enabled: this chart brings no tbot. Install Teleport's own chart teleport/tbot beside it, set teleport.identitySecretName to the secret that it writes (RELEASE-out) and teleport.identitySecretPath to identity, and remove tbot.enabled.
 {{- end }}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" (include "pdhook.fullname" .)) }}
+fullnameOverride is missing: Kubernetes takes no service called {{ include "pdhook.fullname" . | quote }}. Name the objects with small letters, digits and "-", with a letter first.
+{{- end }}
+{{- if contains "teleport-plugin-pagerduty" $v.image.repository }}
+image.repository is {{ quote $v.image.repository }}, Teleport's plugin: remove image, or name an image of pdhook.
+{{- end }}
 {{- if not $v.teleport.address }}
 teleport.address is missing: host:port of Teleport's proxy or auth server, such as teleport.example.com:443.
 {{- else if not (regexMatch "^[^/@[:space:]]+:[0-9]+$" $v.teleport.address) }}
@@ -37,6 +43,19 @@ ingress.hosts is missing: the host name to which PagerDuty sends webhooks, such 
 {{- end }}
 {{- if and $v.httpRoute.enabled (not $v.httpRoute.parentRefs) }}
 httpRoute.parentRefs is missing: the gateway that takes the route, such as [{name: public, namespace: gateways}].
+{{- end }}
+{{- range $v.extraEnv }}
+{{- if has .name (list "PDHOOK_ADMIN_LISTEN" "PDHOOK_WEBHOOK_LISTEN") }}
+extraEnv: remove {{ .name }}. The pod listens on 8081 for webhooks and on 8082 for probes; service.port is the port for others.
+{{- end }}
+{{- end }}
+{{- $output := $v.log.output | default "stdout" }}
+{{- $writable := not (hasPrefix "/" $output) }}
+{{- range concat (list (dict "mountPath" "/var/lib/pdhook/")) ($v.extraVolumeMounts | default list) }}
+{{- $writable = or $writable (hasPrefix .mountPath $output) }}
+{{- end }}
+{{- if not $writable }}
+log.output is {{ quote $output }}: pdhook can only write below /var/lib/pdhook, and where extraVolumeMounts has a volume. kubectl logs shows what goes to stdout.
 {{- end }}
 {{- if and $v.networkPolicy.enabled $v.serviceMonitor.enabled (not $v.networkPolicy.adminFrom) }}
 networkPolicy.adminFrom is missing: with serviceMonitor.enabled Prometheus has to reach the admin port, such as [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}].
