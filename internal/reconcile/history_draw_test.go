@@ -16,6 +16,9 @@ var (
 	teleportCalls = []string{"review", "swap", "get request", "get plugin data"}
 )
 
+// barredCalls are those that fare the same in the end when they are refused as if for good.
+var barredCalls = []string{"note", "resolve", "swap", "notes", "get incident", "incidents by key", "get request", "get plugin data", "bot"}
+
 // pick draws one of several; those named more than once come more often, and the first are the simplest.
 func pick[T any](t *rapid.T, label string, of ...T) T { return rapid.SampledFrom(of).Draw(t, label) }
 
@@ -98,6 +101,9 @@ func drawFault(t *rapid.T, requests int) callFault {
 		f.kind = pick(t, "kind", refusing, lost, severed, killed, orphaned)
 	} else {
 		f.kind = pick(t, "kind", refusing, killed)
+	}
+	if slices.Contains(barredCalls, f.call) {
+		f.kind = pick(t, "refusal", f.kind, f.kind, barred, limited)
 	}
 	return f
 }

@@ -237,10 +237,8 @@ func (r *run) perform(c caller, name, write string, perform func() error) error 
 	case killed:
 		c.life.die()
 		return errDead
-	case refusing:
-		return fmt.Errorf("%s: 503", name)
-	case lost:
-		return &access.Failure{Unclear: true, Err: fmt.Errorf("%s: connection lost", name)}
+	case refusing, barred, limited, lost:
+		return kind.failure(name)
 	}
 	if name == "get request" && !r.shown(c.request) {
 		return fmt.Errorf("request %s: %w", c.request, access.ErrNotFound)

@@ -133,6 +133,7 @@ func (p *pass) find(ctx context.Context, linked *access.LinkedIncident) (bool, e
 			}
 			owned, why, err := p.owned(ctx, incident, linked.Service)
 			if err != nil {
+				p.unclear = true
 				return false, err
 			}
 			if owned {
@@ -197,6 +198,7 @@ func (p *pass) written(ctx context.Context, id access.IncidentID, text string) (
 	if !known {
 		var err error
 		if notes, err = p.Incidents.Notes(ctx, id); err != nil {
+			p.unread = true
 			return false, err
 		}
 		p.notes[id] = notes

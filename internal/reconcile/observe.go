@@ -229,7 +229,8 @@ func (p *pass) readIncidents(ctx context.Context) {
 	}
 }
 
-func (p *pass) readIncident(ctx context.Context, linked *access.LinkedIncident) error {
+func (p *pass) readIncident(ctx context.Context, linked *access.LinkedIncident) (err error) {
+	defer func() { p.unread = p.unread || err != nil }()
 	now, err := p.Incidents.Incident(ctx, linked.ID, linked.Service)
 	switch {
 	case errors.Is(err, access.ErrNotFound) && linked.Verified:
