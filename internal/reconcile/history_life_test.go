@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -24,6 +25,7 @@ type life struct {
 	dice    *rand.Rand
 	dead    bool // guarded by the world's lock, as all above
 	died    chan struct{}
+	told    chan struct{} // closed when it is to finish what it is at, and end
 	stop    context.CancelFunc
 	stopped chan struct{}
 }
@@ -36,12 +38,18 @@ type sighting struct {
 	gone    bool
 }
 
-const reminders = 5 * time.Minute // as package watch has it
+// theStore is away while it takes nothing.
+const theStore = "the store"
+
+const (
+	reminders = 5 * time.Minute // as package watch has it
+	grace     = time.Second     // for what is under way when a process is told to end: some of it is cut off
+)
 
 // start starts a process on a store.
 func (r *run) start(name string, store *memory) *life {
 	l := &life{run: r, name: name, store: store, answers: map[string]any{}, seen: map[access.RequestID]sighting{},
-		died: make(chan struct{}), stopped: make(chan struct{})}
+		died: make(chan struct{}), told: make(chan struct{}), stopped: make(chan struct{})}
 	w := r.w
 	l.dice = rand.New(rand.NewPCG(uint64(name[0]), uint64(len(name))))
 	l.queue = NewQueue(l.User, w.logger)
@@ -56,7 +64,7 @@ func (r *run) start(name string, store *memory) *life {
 	l.stop = stop
 	go func() {
 		defer close(l.stopped)
-		_ = l.queue.Run(ctx, 4, 0, func(ctx context.Context, id access.RequestID, cause string) (Result, error) {
+		_ = l.queue.Run(ctx, 4, grace, func(ctx context.Context, id access.RequestID, cause string) (Result, error) {
 			return reconciler.Reconcile(context.WithValue(ctx, callerKey{}, caller{l, id}), id, cause)
 		})
 	}()
@@ -90,19 +98,35 @@ func (r *run) keep(slot int) {
 			r.w.mu.Unlock()
 			time.Sleep(late)
 			l.resync(access.CauseTimer)
-		case <-l.died:
+		case <-l.told:
 			l.end()
-			h := r.heir()
-			time.Sleep(h.after)
-			if l = r.born(l, h); l == nil {
+			if l = r.follow(l, slot); l == nil {
 				return
 			}
-			r.w.mu.Lock()
-			r.living[slot] = l
-			r.w.mu.Unlock()
+		case <-l.died:
+			l.end()
+			if l = r.follow(l, slot); l == nil {
+				return
+			}
 		}
 		remind.Reset(reminders)
 	}
+}
+
+// follow lets the heir of a process that has ended take its place; nil when the history is over.
+func (r *run) follow(l *life, slot int) *life {
+	r.w.mu.Lock()
+	l.dead = true
+	r.w.mu.Unlock()
+	h := r.heir()
+	time.Sleep(h.after)
+	if l = r.born(l, h); l == nil {
+		return nil
+	}
+	r.w.mu.Lock()
+	defer r.w.mu.Unlock()
+	r.living[slot] = l
+	return l
 }
 
 // heir gives how the process that died is followed.
@@ -138,6 +162,17 @@ func (l *life) die() {
 	if !l.dead {
 		l.dead, l.run.killed = true, true
 		close(l.died)
+	}
+}
+
+// sigterm asks the process to end.
+func (l *life) sigterm() {
+	l.run.w.mu.Lock()
+	defer l.run.w.mu.Unlock()
+	select {
+	case <-l.told:
+	default:
+		close(l.told)
 	}
 }
 
@@ -367,6 +402,11 @@ func (d disk) Event(ctx context.Context, id access.EventID) (access.Event, error
 }
 
 func (d disk) Record(ctx context.Context, o access.Outcome) error {
-	_, err := alive(d.life, func() (struct{}, error) { return struct{}{}, d.links.Record(ctx, o) })
+	_, err := alive(d.life, func() (struct{}, error) {
+		if d.life.run.away(theStore) {
+			return struct{}{}, errors.New("store is full")
+		}
+		return struct{}{}, d.links.Record(ctx, o)
+	})
 	return err
 }

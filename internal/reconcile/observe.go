@@ -256,10 +256,16 @@ func (p *pass) readIncident(ctx context.Context, linked *access.LinkedIncident) 
 		}
 	}
 	adopt(linked, now)
-	if now.Open() && slices.Contains(p.ledger.claim.reopening, now.ID) {
-		linked.Reopened = true // done before it could be recorded
+	if !slices.Contains(p.ledger.claim.reopening, now.ID) {
+		return nil
 	}
-	return nil
+	// What was announced may have been done before it could be recorded: by another incident, where PagerDuty does not
+	// reopen one.
+	linked.Reopened = now.Open()
+	if !now.Open() {
+		linked.Reopened, err = p.find(ctx, linked)
+	}
+	return err
 }
 
 // disown forgets an incident that plugin data names, but that pdhook did not open.

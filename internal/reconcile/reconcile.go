@@ -185,8 +185,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, id access.RequestID, cause s
 		return Result{}, err
 	}
 	if !concerned {
-		p.forget(ctx)
-		return Result{}, nil
+		return Result{}, p.forget(ctx)
 	}
 	if !p.linked && p.work.Request.State == access.Pending {
 		p.introduce(ctx)
