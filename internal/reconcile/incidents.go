@@ -236,3 +236,13 @@ func (p *pass) resolve(ctx context.Context, linked *access.LinkedIncident, a pol
 	a.Mark(linked)
 	return nil
 }
+
+// endUntold resolves an incident of which PagerDuty takes no note until somebody has mended that: nobody is to be paged
+// on meanwhile. It counts as ended only once it was told everything.
+func (p *pass) endUntold(ctx context.Context, linked *access.LinkedIncident) error {
+	now := p.seen[linked.ID]
+	if !now.Open() || now.Service != linked.Service {
+		return nil
+	}
+	return p.resolve(ctx, linked, policy.Action{Mark: func(*access.LinkedIncident) {}})
+}
