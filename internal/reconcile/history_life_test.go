@@ -57,7 +57,7 @@ func (r *run) start(name string, store *memory) *life {
 	reconciler := New(Config{
 		Requests: teleport{w}, Presence: l, Directory: directory{w, l.answers}, Incidents: pagerduty{w},
 		Links: disk{l, links{w, store}}, Replica: name,
-		Rules: func() policy.Rules { return r.h.rules }, Routes: l,
+		Rules: r.rules, Routes: l,
 		Log: w.logger.With("replica", name),
 	})
 	ctx, stop := context.WithCancel(r.over)
@@ -73,6 +73,13 @@ func (r *run) start(name string, store *memory) *life {
 		l.queue.Wake(id, "webhook")
 	}
 	return l
+}
+
+// rules are those of the moment.
+func (r *run) rules() policy.Rules {
+	r.w.mu.Lock()
+	defer r.w.mu.Unlock()
+	return r.h.rules
 }
 
 // random draws a delay, each process by dice of its own.
@@ -208,6 +215,8 @@ func (l *life) hear(h hint) {
 		l.resync(access.CauseReconnect)
 	case "rules":
 		l.resync(access.CauseRules)
+	case "reload":
+		l.resync(access.CauseReload)
 	}
 }
 
@@ -404,6 +413,7 @@ func (d disk) Event(ctx context.Context, id access.EventID) (access.Event, error
 func (d disk) Record(ctx context.Context, o access.Outcome) error {
 	_, err := alive(d.life, func() (struct{}, error) {
 		if d.life.run.away(theStore) {
+			d.life.run.forgotten()
 			return struct{}{}, errors.New("store is full")
 		}
 		return struct{}{}, d.links.Record(ctx, o)
