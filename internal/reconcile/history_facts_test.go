@@ -100,7 +100,7 @@ func (f fact) reviewer() string { return []string{"bob", "erin"}[f.person] }
 
 // hint is what pdhook may hear of a fact, from one of its sources.
 type hint struct {
-	source  string // "watch", "list", "webhook", "poll" "rules" or "reload"
+	source  string // "watch", "list", "webhook", "poll", "rules" or "reload"
 	request access.RequestID
 	cause   string
 	user    string // whose duty changed
