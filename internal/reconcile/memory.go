@@ -88,6 +88,7 @@ func (p *pass) sayDecision(ctx context.Context) {
 // forget finishes the events of a request that is none of pdhook's business any more.
 func (p *pass) forget(ctx context.Context) error {
 	p.counted.forget(p.id)
+	p.refusals.forget(p.id)
 	if len(p.events) == 0 {
 		return nil
 	}
