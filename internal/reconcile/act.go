@@ -89,7 +89,11 @@ func (p *pass) do(ctx context.Context, a policy.Action) error {
 	case policy.Reopen:
 		return p.reopen(ctx, linked, a)
 	case policy.AddNote:
-		return p.note(ctx, linked, a)
+		err := p.note(ctx, linked, a)
+		if lasting(err) && p.work.Request.State != access.Pending {
+			err = errors.Join(p.endUntold(ctx, linked), err)
+		}
+		return err
 	default:
 		return p.resolve(ctx, linked, a)
 	}

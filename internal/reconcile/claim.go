@@ -134,7 +134,7 @@ func (p *pass) record(ctx context.Context) (Result, error) {
 	if p.claimed == held || p.leftBehind() {
 		c := claim{}
 		passing := slices.ContainsFunc(p.errs, func(err error) bool { return !lasting(err) })
-		if p.unclear || p.dirty && passing && p.heldBack() { // the next pass has to look, too
+		if p.unclear || p.dirty && (p.unread || passing && p.heldBack()) { // the next pass has to look, too
 			c = p.mine(p.ledger.raw[keyEffect])
 		}
 		set, expect := p.ledger.swap(encode(p.work.Request, p.work.Link.Incidents, c, p.ledger.upstream && (p.claimed != held || len(p.errs) > 0)))

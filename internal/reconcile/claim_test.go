@@ -52,14 +52,17 @@ func TestTwoReplicasSideBySideDoEverythingOnce(t *testing.T) {
 				want = w.end()
 			})
 			for _, later := range []time.Duration{0, 5 * time.Millisecond, 12 * time.Millisecond, 25 * time.Millisecond, 50 * time.Millisecond} {
-				s.sideBySide(t, want, later)
+				s.sideBySide(t, want, later, 0)
+			}
+			for _, ahead := range []time.Duration{-50 * time.Second, 50 * time.Second} {
+				s.sideBySide(t, want, 12*time.Millisecond, ahead)
 			}
 		})
 	}
 }
 
-// sideBySide tells the story to two replicas, one of which hears of everything a moment later.
-func (s story) sideBySide(t *testing.T, want string, later time.Duration) {
+// sideBySide tells the story to two replicas, one of which hears of everything a moment later and has its clock ahead.
+func (s story) sideBySide(t *testing.T, want string, later, ahead time.Duration) {
 	t.Helper()
 	inWorld(t, func(t *testing.T, w *world) {
 		w.latency = map[string]time.Duration{"swap": 20 * time.Millisecond, "create": 30 * time.Millisecond, "review": 10 * time.Millisecond,
@@ -69,6 +72,7 @@ func (s story) sideBySide(t *testing.T, want string, later time.Duration) {
 		}
 		steps := append([]func(*world){func(*world) {}}, s.steps...)
 		replicas := []*Reconciler{w.replica("a"), w.replica("b")}
+		replicas[1].now = func() time.Time { return time.Now().Add(ahead) }
 		for _, step := range steps {
 			step(w)
 			done := make(chan struct{})
@@ -83,7 +87,7 @@ func (s story) sideBySide(t *testing.T, want string, later time.Duration) {
 			<-done
 		}
 		if got := w.end(); got != want {
-			t.Errorf("%s later, it ended otherwise\ngot:\n%s\nwant:\n%s\nlog:\n%s", later, got, want, w.log.String())
+			t.Errorf("%s later, its clock %s ahead, it ended otherwise\ngot:\n%s\nwant:\n%s\nlog:\n%s", later, ahead, got, want, w.log.String())
 		}
 	})
 }

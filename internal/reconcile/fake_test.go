@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ type memory struct {
 	events    map[access.RequestID][]access.EventID
 	received  map[access.EventID]time.Time
 	broken    error
+	full      error // why nothing is written
 }
 
 func newMemory() *memory {
@@ -359,8 +361,8 @@ func (l links) Event(_ context.Context, id access.EventID) (access.Event, error)
 }
 
 func (l links) Record(_ context.Context, o access.Outcome) error {
-	if l.broken != nil {
-		return l.broken
+	if err := cmp.Or(l.broken, l.full); err != nil {
+		return err
 	}
 	if o.Link != nil {
 		link := *o.Link

@@ -16,6 +16,12 @@ var (
 	teleportCalls = []string{"review", "swap", "get request", "get plugin data"}
 )
 
+// barredCalls are those that fare the same in the end when they are refused as if for good.
+var barredCalls = []string{"note", "resolve", "swap", "notes", "get incident", "incidents by key", "get request", "get plugin data", "bot"}
+
+// endings are how long after a fact the first replica may be told to end: amid its first calls, or later.
+var endings = []time.Duration{0, 5 * time.Millisecond, 40 * time.Millisecond, 150 * time.Millisecond, 3 * time.Second, 10 * time.Second}
+
 // pick draws one of several; those named more than once come more often, and the first are the simplest.
 func pick[T any](t *rapid.T, label string, of ...T) T { return rapid.SampledFrom(of).Draw(t, label) }
 
@@ -71,6 +77,7 @@ func drawStep(t *rapid.T, requests int) step {
 	}
 	s.trouble = trouble{
 		asleep: pick(t, "asleep", false, false, false, true),
+		ended:  rapid.SliceOfN(rapid.SampledFrom(endings), 0, 2).Draw(t, "ended"),
 		faults: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) callFault { return drawFault(t, requests) }), 0, 5).Draw(t, "faults"),
 		heirs: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) heir {
 			return heir{pick(t, "after", time.Second, 20*time.Second, 2*time.Minute), pick(t, "empty", false, true)}
@@ -99,12 +106,15 @@ func drawFault(t *rapid.T, requests int) callFault {
 	} else {
 		f.kind = pick(t, "kind", refusing, killed)
 	}
+	if slices.Contains(barredCalls, f.call) {
+		f.kind = pick(t, "refusal", f.kind, f.kind, barred, limited)
+	}
 	return f
 }
 
 func drawOutage(t *rapid.T) outage {
 	return outage{
-		system: pick(t, "system", "PagerDuty", "Teleport"),
+		system: pick(t, "system", "PagerDuty", "Teleport", theStore),
 		after:  pick(t, "after", 0, 50*time.Millisecond, 5*time.Second),
 		lasts:  pick(t, "lasts", 5*time.Second, time.Minute, 7*time.Minute),
 		kind:   pick(t, "kind", refusing, lost, severed),

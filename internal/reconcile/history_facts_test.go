@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/pdhook/pdhook/internal/access"
+	"github.com/pdhook/pdhook/internal/policy"
 )
 
 // kind is what a fact is about.
@@ -37,12 +38,15 @@ const (
 	forbidden    kind = "Teleport refuses pdhook's reviews, or takes them again"
 	ruled        kind = "a rule names the service to notify, or none any more"
 	unseen       kind = "is not shown by Teleport for a while"
+	ownReopened  kind = "its resolved incident is triggered again by a person"
+	byAdmin      kind = "is approved or promoted by an admin, without a review"
+	reconfigured kind = "the operator chooses what an early resolving does"
 )
 
 // kinds are all kinds, the likelier ones more than once.
 var kinds = []kind{made, made, made, made, madeForeign, approved, approved, approved, denied, denied, gone, gone, onCall, onCall, onCall, onCall,
 	offCall, offCall, outageOpens, outageOpens, outageAcked, outageAcked, outageEnds, ownAcked, ownResolved, ownResolved, ownTimedOut, ownMerged, ownMoved,
-	renamed, disabled, disabled, squatted, squatterGone, forbidden, ruled, unseen}
+	renamed, disabled, disabled, squatted, squatterGone, forbidden, ruled, unseen, ownReopened, ownReopened, byAdmin, reconfigured, reconfigured}
 
 // fact is something that happens outside pdhook. What cannot happen as the world is does not.
 type fact struct {
@@ -74,7 +78,7 @@ func (f fact) policyID() access.PolicyID { return []access.PolicyID{"PPAY", "PSH
 func (f fact) String() string {
 	who, where := thePeople[f.person], f.serviceID()
 	switch f.kind {
-	case made, gone, unseen:
+	case made, gone, unseen, byAdmin:
 		return fmt.Sprintf("%s %s", f.id(), f.kind)
 	case approved, denied:
 		return fmt.Sprintf("%s %s by %s", f.id(), f.kind, f.reviewer())
@@ -84,7 +88,7 @@ func (f fact) String() string {
 		return fmt.Sprintf("%s %s", who, f.kind)
 	case outageOpens, outageAcked:
 		return fmt.Sprintf("%s on %s by %s", f.kind, where, who)
-	case forbidden:
+	case forbidden, reconfigured:
 		return string(f.kind)
 	case outageEnds, renamed, disabled, ruled:
 		return fmt.Sprintf("%s on %s", f.kind, where)
@@ -96,7 +100,7 @@ func (f fact) reviewer() string { return []string{"bob", "erin"}[f.person] }
 
 // hint is what pdhook may hear of a fact, from one of its sources.
 type hint struct {
-	source  string // "watch", "list", "webhook", "poll" or "rules"
+	source  string // "watch", "list", "webhook", "poll", "rules" or "reload"
 	request access.RequestID
 	cause   string
 	user    string // whose duty changed
@@ -152,6 +156,22 @@ func (f fact) happen(r *run) []hint {
 	case forbidden:
 		w.denied = !w.denied
 		return nil
+	case byAdmin:
+		if !there || req.State != access.Pending {
+			return nil
+		}
+		req.State, req.ResolveReason = []access.State{access.Approved, access.Promoted}[f.person], "by tctl"
+		w.requests[f.id()] = req
+		return watched(f.id(), access.CauseChanged)
+	case reconfigured:
+		was := r.h.rules.OnIncidentResolved
+		r.h.rules.OnIncidentResolved = map[policy.OnIncidentResolved][2]policy.OnIncidentResolved{
+			policy.ResolvedNote:      {policy.ResolvedRetrigger, policy.ResolvedDeny},
+			policy.ResolvedRetrigger: {policy.ResolvedDeny, policy.ResolvedNote},
+			policy.ResolvedDeny:      {policy.ResolvedNote, policy.ResolvedRetrigger},
+		}[was][f.person]
+		r.policies[r.h.rules.OnIncidentResolved] = true
+		return []hint{{source: "reload"}}
 	case ruled:
 		r.ruled = true
 		if len(r.named) > 0 {
@@ -276,6 +296,18 @@ func (f fact) squat(w *world) []hint {
 // own is what people do to an incident of pdhook's that is open.
 func (f fact) own(r *run) []hint {
 	w := r.w
+	if f.kind == ownReopened {
+		own := latest(w, func(i access.Incident) bool {
+			return !i.Open() && i.MergedInto == "" && r.opened(i, f.id(), f.serviceID())
+		})
+		if own == nil || latest(w, func(i access.Incident) bool { return i.Open() && i.Service == own.Service && i.Key == own.Key }) != nil {
+			return nil
+		}
+		r.touched[own.ID], r.revived[own.ID] = true, true
+		own.Status = access.Triggered
+		delete(w.resolvers, own.ID)
+		return webhook("incident.reopened", *own)
+	}
 	own := latest(w, func(i access.Incident) bool { return i.Open() && r.opened(i, f.id(), f.serviceID()) })
 	if own == nil {
 		return nil

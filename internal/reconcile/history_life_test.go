@@ -24,6 +24,7 @@ type life struct {
 	dice    *rand.Rand
 	dead    bool // guarded by the world's lock, as all above
 	died    chan struct{}
+	told    chan struct{} // closed when it is to finish what it is at, and end
 	stop    context.CancelFunc
 	stopped chan struct{}
 }
@@ -36,12 +37,15 @@ type sighting struct {
 	gone    bool
 }
 
-const reminders = 5 * time.Minute // as package watch has it
+const (
+	reminders = 5 * time.Minute // as package watch has it
+	grace     = time.Second     // for what is under way when a process is told to end: some of it is cut off
+)
 
 // start starts a process on a store.
 func (r *run) start(name string, store *memory) *life {
 	l := &life{run: r, name: name, store: store, answers: map[string]any{}, seen: map[access.RequestID]sighting{},
-		died: make(chan struct{}), stopped: make(chan struct{})}
+		died: make(chan struct{}), told: make(chan struct{}), stopped: make(chan struct{})}
 	w := r.w
 	l.dice = rand.New(rand.NewPCG(uint64(name[0]), uint64(len(name))))
 	l.queue = NewQueue(l.User, w.logger)
@@ -49,14 +53,14 @@ func (r *run) start(name string, store *memory) *life {
 	reconciler := New(Config{
 		Requests: teleport{w}, Presence: l, Directory: directory{w, l.answers}, Incidents: pagerduty{w},
 		Links: disk{l, links{w, store}}, Replica: name,
-		Rules: func() policy.Rules { return r.h.rules }, Routes: l,
+		Rules: r.rules, Routes: l,
 		Log: w.logger.With("replica", name),
 	})
 	ctx, stop := context.WithCancel(r.over)
 	l.stop = stop
 	go func() {
 		defer close(l.stopped)
-		_ = l.queue.Run(ctx, 4, 0, func(ctx context.Context, id access.RequestID, cause string) (Result, error) {
+		_ = l.queue.Run(ctx, 4, grace, func(ctx context.Context, id access.RequestID, cause string) (Result, error) {
 			return reconciler.Reconcile(context.WithValue(ctx, callerKey{}, caller{l, id}), id, cause)
 		})
 	}()
@@ -65,6 +69,13 @@ func (r *run) start(name string, store *memory) *life {
 		l.queue.Wake(id, "webhook")
 	}
 	return l
+}
+
+// rules are those of the moment.
+func (r *run) rules() policy.Rules {
+	r.w.mu.Lock()
+	defer r.w.mu.Unlock()
+	return r.h.rules
 }
 
 // random draws a delay, each process by dice of its own.
@@ -90,19 +101,35 @@ func (r *run) keep(slot int) {
 			r.w.mu.Unlock()
 			time.Sleep(late)
 			l.resync(access.CauseTimer)
-		case <-l.died:
+		case <-l.told:
 			l.end()
-			h := r.heir()
-			time.Sleep(h.after)
-			if l = r.born(l, h); l == nil {
+			if l = r.follow(l, slot); l == nil {
 				return
 			}
-			r.w.mu.Lock()
-			r.living[slot] = l
-			r.w.mu.Unlock()
+		case <-l.died:
+			l.end()
+			if l = r.follow(l, slot); l == nil {
+				return
+			}
 		}
 		remind.Reset(reminders)
 	}
+}
+
+// follow lets the heir of a process that has ended take its place; nil when the history is over.
+func (r *run) follow(l *life, slot int) *life {
+	r.w.mu.Lock()
+	l.dead = true
+	r.w.mu.Unlock()
+	h := r.heir()
+	time.Sleep(h.after)
+	if l = r.born(l, h); l == nil {
+		return nil
+	}
+	r.w.mu.Lock()
+	defer r.w.mu.Unlock()
+	r.living[slot] = l
+	return l
 }
 
 // heir gives how the process that died is followed.
@@ -141,6 +168,17 @@ func (l *life) die() {
 	}
 }
 
+// sigterm asks the process to end.
+func (l *life) sigterm() {
+	l.run.w.mu.Lock()
+	defer l.run.w.mu.Unlock()
+	select {
+	case <-l.told:
+	default:
+		close(l.told)
+	}
+}
+
 func (l *life) end() {
 	l.stop()
 	<-l.stopped
@@ -173,6 +211,8 @@ func (l *life) hear(h hint) {
 		l.resync(access.CauseReconnect)
 	case "rules":
 		l.resync(access.CauseRules)
+	case "reload":
+		l.resync(access.CauseReload)
 	}
 }
 
@@ -328,45 +368,4 @@ func (l *life) Services(access.Request) []string {
 	l.run.w.mu.Lock()
 	defer l.run.w.mu.Unlock()
 	return l.run.named
-}
-
-// disk is the store of a process: nothing is written once that is dead.
-type disk struct {
-	life *life
-	links
-}
-
-func alive[T any](l *life, do func() (T, error)) (T, error) {
-	l.run.w.mu.Lock()
-	defer l.run.w.mu.Unlock()
-	if l.dead {
-		var none T
-		return none, errDead
-	}
-	return do()
-}
-
-func (d disk) Link(ctx context.Context, id access.RequestID) (access.Link, error) {
-	return alive(d.life, func() (access.Link, error) { return d.links.Link(ctx, id) })
-}
-
-func (d disk) RequestsOfIncident(ctx context.Context, id access.IncidentID) ([]access.RequestID, error) {
-	return alive(d.life, func() ([]access.RequestID, error) { return d.links.RequestsOfIncident(ctx, id) })
-}
-
-func (d disk) Decision(ctx context.Context, id access.RequestID) (access.Decision, error) {
-	return alive(d.life, func() (access.Decision, error) { return d.links.Decision(ctx, id) })
-}
-
-func (d disk) EventsFor(ctx context.Context, id access.RequestID) ([]access.EventID, error) {
-	return alive(d.life, func() ([]access.EventID, error) { return d.links.EventsFor(ctx, id) })
-}
-
-func (d disk) Event(ctx context.Context, id access.EventID) (access.Event, error) {
-	return alive(d.life, func() (access.Event, error) { return d.links.Event(ctx, id) })
-}
-
-func (d disk) Record(ctx context.Context, o access.Outcome) error {
-	_, err := alive(d.life, func() (struct{}, error) { return struct{}{}, d.links.Record(ctx, o) })
-	return err
 }

@@ -104,10 +104,15 @@ func (r *run) take(s step) {
 	for _, o := range s.outages {
 		from := now.Add(o.after)
 		r.outages = append(r.outages, spell{o, from, from.Add(o.lasts)})
-		time.AfterFunc(o.after+o.lasts, func() { r.recovered(o.system) })
+		if o.system != theStore { // whose recovery nobody tells
+			time.AfterFunc(o.after+o.lasts, func() { r.recovered(o.system) })
+		}
 	}
 	if s.asleep {
 		r.living[0].die()
+	}
+	for _, after := range s.ended {
+		time.AfterFunc(after, func() { r.life(0).sigterm() })
 	}
 	call := make(chan struct{})
 	if s.before != "" {
@@ -237,10 +242,8 @@ func (r *run) perform(c caller, name, write string, perform func() error) error 
 	case killed:
 		c.life.die()
 		return errDead
-	case refusing:
-		return fmt.Errorf("%s: 503", name)
-	case lost:
-		return &access.Failure{Unclear: true, Err: fmt.Errorf("%s: connection lost", name)}
+	case refusing, barred, limited, lost:
+		return kind.failure(name)
 	}
 	if name == "get request" && !r.shown(c.request) {
 		return fmt.Errorf("request %s: %w", c.request, access.ErrNotFound)

@@ -24,11 +24,13 @@ type safety struct {
 	moved     map[access.IncidentID]time.Time          // to another service, or back
 	reopened  map[access.IncidentID]int                // by pdhook
 	lastWrite time.Time
-	lags      map[access.RequestID]int // how often Teleport did not show a request that it has
-	emptied   bool                     // a store was lost
-	killed    bool                     // a process was
-	renamed   bool                     // a service was
-	ruled     bool                     // a rule named services
+	lags      map[access.RequestID]int           // how often Teleport did not show a request that it has
+	emptied   bool                               // a store was lost, or full
+	killed    bool                               // a process was
+	renamed   bool                               // a service was
+	revived   map[access.IncidentID]bool         // triggered again by a person
+	policies  map[policy.OnIncidentResolved]bool // that were in force
+	ruled     bool                               // a rule named services
 }
 
 // moment is what held from then on.
@@ -42,6 +44,7 @@ type moment struct {
 
 func newSafety(w *world, h history) *safety {
 	s := &safety{w: w, h: h, read: map[caller]time.Time{}, lags: map[access.RequestID]int{}, touched: map[access.IncidentID]bool{}, reopened: map[access.IncidentID]int{},
+		revived: map[access.IncidentID]bool{}, policies: map[policy.OnIncidentResolved]bool{h.rules.OnIncidentResolved: true},
 		survivors: map[access.IncidentID][]access.RequestID{}, moved: map[access.IncidentID]time.Time{}}
 	s.keepMoment()
 	return s
@@ -56,7 +59,7 @@ func (s *safety) keepMoment() {
 	s.past = append(s.past, moment{time.Now(), s.w.services, s.w.schedules, s.w.onCalls, slices.Clone(s.w.incidents)})
 }
 
-// forgotten notes that a store is lost.
+// forgotten notes that a store is lost, or has not taken something.
 func (s *safety) forgotten() { s.emptied = true }
 
 // opened reports whether pdhook opened the incident for the request on the service.
@@ -96,7 +99,7 @@ func (s *safety) check(c caller, name, write string) {
 // PagerDuty does not reopen.
 func (s *safety) checkIncident(id access.RequestID, incident access.Incident) {
 	most := 1 + s.lags[id] // the one before was ended
-	if s.h.noReopen && s.h.rules.OnIncidentResolved == policy.ResolvedRetrigger {
+	if s.h.noReopen && s.policies[policy.ResolvedRetrigger] {
 		most *= 2
 	}
 	n := 0
@@ -210,7 +213,7 @@ func (s *safety) checkDenial(req access.Request) {
 		of, _ := access.RequestOfKey(i.Key)
 		return of == req.ID && i.TriggeredBy == bot && s.w.resolvers[i.ID].ID != ""
 	})
-	if s.h.rules.OnIncidentResolved != policy.ResolvedDeny || !byPerson {
+	if !s.policies[policy.ResolvedDeny] || !byPerson {
 		s.fault("%s was denied, and nobody resolved its incident", req.ID)
 	}
 }
@@ -241,7 +244,7 @@ func (s *safety) settled(living []*life) {
 			continue // with the store went the only knowledge of it
 		}
 		for _, i := range s.w.incidents {
-			if _, moved := s.moved[i.ID]; i.Open() && !moved && s.opened(i, id, i.Service) && !s.unfindable(id, i.ID, living) {
+			if _, moved := s.moved[i.ID]; i.Open() && !moved && !s.revived[i.ID] && s.opened(i, id, i.Service) && !s.unfindable(id, i.ID, living) {
 				s.fault("%s is decided or gone, and its incident %s is still open", id, i.ID)
 			}
 		}

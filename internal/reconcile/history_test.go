@@ -52,7 +52,8 @@ type news struct {
 
 // trouble is what goes wrong after a fact, for at most as long as troubled.
 type trouble struct {
-	asleep  bool // the first replica is killed just before the fact
+	asleep  bool            // the first replica is killed just before the fact
+	ended   []time.Duration // after which the first replica is told to end, as by SIGTERM; its heir follows
 	faults  []callFault
 	outages []outage
 	slow    map[string]time.Duration // what calls take
@@ -170,6 +171,9 @@ func (s step) String() string {
 	var b strings.Builder
 	if s.asleep {
 		b.WriteString("(a is killed) ")
+	}
+	if len(s.ended) > 0 {
+		fmt.Fprintf(&b, "(a is told to end after %v) ", s.ended)
 	}
 	b.WriteString(s.fact.String())
 	if s.before != "" {

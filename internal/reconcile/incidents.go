@@ -133,6 +133,7 @@ func (p *pass) find(ctx context.Context, linked *access.LinkedIncident) (bool, e
 			}
 			owned, why, err := p.owned(ctx, incident, linked.Service)
 			if err != nil {
+				p.unclear = true
 				return false, err
 			}
 			if owned {
@@ -197,6 +198,7 @@ func (p *pass) written(ctx context.Context, id access.IncidentID, text string) (
 	if !known {
 		var err error
 		if notes, err = p.Incidents.Notes(ctx, id); err != nil {
+			p.unread = true
 			return false, err
 		}
 		p.notes[id] = notes
@@ -233,4 +235,14 @@ func (p *pass) resolve(ctx context.Context, linked *access.LinkedIncident, a pol
 	}
 	a.Mark(linked)
 	return nil
+}
+
+// endUntold resolves an incident of which PagerDuty takes no note until somebody has mended that: nobody is to be paged
+// on meanwhile. It counts as ended only once it was told everything.
+func (p *pass) endUntold(ctx context.Context, linked *access.LinkedIncident) error {
+	now := p.seen[linked.ID]
+	if !now.Open() || now.Service != linked.Service {
+		return nil
+	}
+	return p.resolve(ctx, linked, policy.Action{Mark: func(*access.LinkedIncident) {}})
 }

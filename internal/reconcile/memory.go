@@ -3,6 +3,7 @@ package reconcile
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -46,7 +47,9 @@ func (p *pass) remember(ctx context.Context) {
 	if !link.Open() {
 		p.counted.forget(p.id)
 	}
-	p.write(ctx, outcome)
+	if err := p.write(ctx, outcome); err != nil {
+		p.errs = append(p.errs, err)
+	}
 }
 
 // introduce records what a new request names before anything is asked about it: a webhook that comes meanwhile
@@ -56,7 +59,7 @@ func (p *pass) introduce(ctx context.Context) {
 	link.User, link.Roles, link.Reason, link.Created = req.User, req.Roles, req.Reason, req.Created
 	link.Expires, link.State, link.Updated = req.Expires, req.State, p.now()
 	link.Named = p.named()
-	p.write(ctx, access.Outcome{Request: p.id, Link: &link})
+	_ = p.write(ctx, access.Outcome{Request: p.id, Link: &link}) // finishes nothing
 }
 
 // sayMovedNames reports a name that leads to another service than before (spec §3).
@@ -83,19 +86,29 @@ func (p *pass) sayDecision(ctx context.Context) {
 }
 
 // forget finishes the events of a request that is none of pdhook's business any more.
-func (p *pass) forget(ctx context.Context) {
+func (p *pass) forget(ctx context.Context) error {
 	p.counted.forget(p.id)
-	if len(p.events) > 0 {
-		p.write(ctx, access.Outcome{Request: p.id, Finished: p.events})
+	p.refusals.forget(p.id)
+	if len(p.events) == 0 {
+		return nil
 	}
+	return p.write(ctx, access.Outcome{Request: p.id, Finished: p.events})
 }
 
-func (p *pass) write(ctx context.Context, o access.Outcome) {
+// write stores what a pass came to. What fails is stored by the next look, which comes by itself while the request is
+// pending or its link open; else events would wait for ever, and the error asks for another look.
+func (p *pass) write(ctx context.Context, o access.Outcome) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if err := p.Links.Record(ctx, o); err != nil {
-		p.warnOnce("writing the store", err)
+	err := p.Links.Record(ctx, o)
+	switch {
+	case err == nil:
+		return nil
+	case len(o.Finished) > 0 && p.work.Request.State != access.Pending:
+		return fmt.Errorf("finishing webhook events: %w", err)
 	}
+	p.warnOnce("writing the store", err)
+	return nil
 }
 
 // named says which webhooks and on-call changes concern the request from now on.

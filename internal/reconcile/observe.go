@@ -229,7 +229,8 @@ func (p *pass) readIncidents(ctx context.Context) {
 	}
 }
 
-func (p *pass) readIncident(ctx context.Context, linked *access.LinkedIncident) error {
+func (p *pass) readIncident(ctx context.Context, linked *access.LinkedIncident) (err error) {
+	defer func() { p.unread = p.unread || err != nil }()
 	now, err := p.Incidents.Incident(ctx, linked.ID, linked.Service)
 	switch {
 	case errors.Is(err, access.ErrNotFound) && linked.Verified:
@@ -255,10 +256,16 @@ func (p *pass) readIncident(ctx context.Context, linked *access.LinkedIncident) 
 		}
 	}
 	adopt(linked, now)
-	if now.Open() && slices.Contains(p.ledger.claim.reopening, now.ID) {
-		linked.Reopened = true // done before it could be recorded
+	if !slices.Contains(p.ledger.claim.reopening, now.ID) {
+		return nil
 	}
-	return nil
+	// What was announced may have been done before it could be recorded: by another incident, where PagerDuty does not
+	// reopen one.
+	linked.Reopened = now.Open()
+	if !now.Open() {
+		linked.Reopened, err = p.find(ctx, linked)
+	}
+	return err
 }
 
 // disown forgets an incident that plugin data names, but that pdhook did not open.

@@ -156,6 +156,7 @@ type pass struct {
 	claimed      claimState
 	dirty        bool // something may have been written that is not recorded: look before writing
 	unclear      bool // a write of this pass may have happened or not
+	unread       bool // an incident, or its notes, could not be read
 	reviewFailed error
 	notes        map[access.IncidentID][]access.Note
 
@@ -184,8 +185,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, id access.RequestID, cause s
 		return Result{}, err
 	}
 	if !concerned {
-		p.forget(ctx)
-		return Result{}, nil
+		return Result{}, p.forget(ctx)
 	}
 	if !p.linked && p.work.Request.State == access.Pending {
 		p.introduce(ctx)

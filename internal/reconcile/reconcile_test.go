@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -266,4 +267,34 @@ func TestAWebhookForAFinishedRequestThatIsGoneIsDoneWithAfterARestart(t *testing
 			t.Errorf("events %v still wait", left)
 		}
 	})
+}
+
+func TestAnEventOnARequestThatIsOverIsFinishedAsSoonAsTheStoreTakesIt(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		given func(*memory)
+	}{
+		{"its link is finished", func(*memory) {}},
+		{"its link was never stored", func(store *memory) { clear(store.links) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				r, store := w.replica("a"), w.stores["a"]
+				w.settle(r, nil)
+				w.bob(access.Denied, "no")
+				w.settle(r, nil)
+				tt.given(store)
+				store.events[request] = []access.EventID{"E1"}
+				store.full = errors.New("disk full")
+				if _, err, _ := w.look(r, "webhook"); err == nil {
+					t.Error("the look succeeded: nobody looks again")
+				}
+				store.full = nil
+				w.once(r, access.CauseRetry)
+				if left := store.events[request]; len(left) > 0 {
+					t.Errorf("%v wait for ever", left)
+				}
+			})
+		})
+	}
 }

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -343,4 +344,23 @@ func TestUnnotifiedAreThePendingRequestsThatLackAnIncident(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestARefusedReviewIsForgottenWithTheRequestAlsoWhereTheStoreNeverTookIt(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.annotate("notify")
+		w.aliceIsOnCall()
+		w.denied = true
+		r := w.replica("a")
+		w.stores["a"].full = errors.New("disk full")
+		w.settle(r, nil)
+		if len(r.refusals.of) != 1 {
+			t.Fatalf("%d refusals are remembered, want one", len(r.refusals.of))
+		}
+		w.bob(access.Approved, "fine")
+		_, _, _ = w.look(r, access.CauseTimer) // no hint, which would forget it
+		if len(r.refusals.of) != 0 {
+			t.Errorf("%d refusals are remembered after the end, want none", len(r.refusals.of))
+		}
+	})
 }

@@ -199,6 +199,42 @@ func TestAReopeningThatWasNeverRecordedIsNotForgotten(t *testing.T) {
 	})
 }
 
+func TestAReplacementThatWasNeverRecordedIsEndedWithTheRequest(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		given func(w *world)
+	}{
+		{"decided before the next look", func(w *world) { w.bob(access.Denied, "no") }},
+		{"gone before the next look", (*world).expire},
+		{"decided after a look under another policy", func(w *world) {
+			w.rules.OnIncidentResolved = policy.ResolvedNote
+			w.settle(w.replica("a"), nil)
+			w.bob(access.Denied, "no")
+		}},
+	} {
+		for _, heir := range []string{"a", "b"} {
+			t.Run(tt.name+", heir "+heir, func(t *testing.T) {
+				inWorld(t, func(t *testing.T, w *world) {
+					retrigger(w)
+					w.noReopen = true
+					r := w.replica("a")
+					w.settle(r, nil)
+					w.resolvedBySomebody("Q1")
+					once(w, "create", orphaned)
+					_, _, _ = w.look(r, access.CauseChanged)
+					w.fail = nil
+					time.Sleep(claimFor)
+					tt.given(w)
+					w.settle(w.replica(heir), nil)
+					if len(w.incidents) != 2 || w.incidents[1].Open() || len(w.notes["Q2"]) == 0 {
+						t.Errorf("want the incident that took the first one's place told and ended:\n%s", w.end())
+					}
+				})
+			})
+		}
+	}
+}
+
 func TestAPersonWithoutANameDeniesByID(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		deny(w)

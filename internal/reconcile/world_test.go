@@ -77,10 +77,25 @@ const (
 	severed        // performed, and the caller cannot know
 	killed         // the process dies before the call
 	orphaned       // the process dies after the call
+	barred         // refused as if only an admin could mend it, not performed
+	limited        // refused until a moment that is told, not performed
 )
 
 var faultNames = map[fault]string{refusing: "refused", lost: "lost", severed: "performed but severed",
-	killed: "killed before", orphaned: "killed after"}
+	killed: "killed before", orphaned: "killed after", barred: "barred", limited: "limited"}
+
+// failure is what a call fails with that was not performed.
+func (f fault) failure(call string) error {
+	switch f {
+	case lost:
+		return &access.Failure{Unclear: true, Err: fmt.Errorf("%s: connection lost", call)}
+	case barred:
+		return &access.Failure{Class: access.Permanent, Err: fmt.Errorf("%s: 403", call)}
+	case limited:
+		return &access.Failure{Class: access.Wait, NotBefore: time.Now().Add(20 * time.Second), Err: fmt.Errorf("%s: 429", call)}
+	}
+	return fmt.Errorf("%s: 503", call)
+}
 
 // crash is what a dying process panics with.
 type crash struct{}
@@ -242,10 +257,8 @@ func (w *world) call(ctx context.Context, name, write string, perform func() err
 	switch kind {
 	case killed:
 		panic(crash{})
-	case refusing:
-		return fmt.Errorf("%s: 503", name)
-	case lost:
-		return &access.Failure{Unclear: true, Err: fmt.Errorf("%s: connection lost", name)}
+	case refusing, barred, limited, lost:
+		return kind.failure(name)
 	}
 	if err := perform(); err != nil {
 		return err

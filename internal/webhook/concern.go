@@ -16,12 +16,24 @@ const (
 	// nobodyWaits is how long an event that concerns nobody may stay unrecorded. Nobody waits for the record,
 	// but each alone would be a sync of the disk that the next delivery has to wait for.
 	nobodyWaits = 50 * time.Millisecond
+	// mostNoted is how many requests are noted for one event. The store takes some thousand at once, and writes all of
+	// them again whenever one was looked at.
+	mostNoted = 1000
 )
 
 // concern is an event and the requests that it has to take effect on.
 type concern struct {
 	event    access.Event
 	requests []access.RequestID
+}
+
+// noted gives the requests that the event waits for. Where they are too many, it waits for none: should the process end
+// before it has looked at them, the next start looks at everything that is pending.
+func (c concern) noted() []access.RequestID {
+	if len(c.requests) > mostNoted {
+		return nil
+	}
+	return c.requests
 }
 
 // gather gives the event and those that have come since.
@@ -72,7 +84,7 @@ func (d *Dispatcher) record(ctx context.Context, all []concern) bool {
 	failures := make([]error, len(all))
 	var group sync.WaitGroup
 	for i, c := range all {
-		group.Go(func() { failures[i] = d.links.Concern(ctx, c.event.ID, c.requests, c.outcome()) })
+		group.Go(func() { failures[i] = d.links.Concern(ctx, c.event.ID, c.noted(), c.outcome()) })
 	}
 	group.Wait()
 	done := true

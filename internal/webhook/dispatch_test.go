@@ -54,6 +54,9 @@ func (l *links) Concern(_ context.Context, id access.EventID, requests []access.
 	if id == l.poisoned {
 		return errors.New("poisoned")
 	}
+	if len(requests) > 4000 {
+		return errors.New("too large to be stored") // as package store has it
+	}
 	l.accepted = slices.DeleteFunc(l.accepted, func(e access.Event) bool { return e.ID == id })
 	l.outcomes[id] = outcome
 	for _, request := range requests {
@@ -308,6 +311,24 @@ func TestOneEventThatCannotBeDispatchedBlocksNoOther(t *testing.T) {
 		pass(time.Minute)
 		if l.left() != 1 {
 			t.Errorf("got %d events left, want the bad one", l.left())
+		}
+	})
+}
+
+func TestAnEventThatConcernsThousandsOfRequestsWakesThemAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLinks()
+		for n := range 10_000 {
+			l.services["S"] = append(l.services["S"], access.RequestID(fmt.Sprintf("many-%d", n)))
+		}
+		d := run(t, l, slog.New(slog.DiscardHandler))
+		l.accept(d, access.Event{ID: "E", Type: "service.updated", Service: "S"})
+		synctest.Wait()
+		if got, want := len(l.took()), len(l.services["S"]); got != want || l.left() != 0 {
+			t.Errorf("%d of %d requests were woken, %d events wait", got, want, l.left())
+		}
+		if got, want := l.outcomes["E"], "woke 10002 requests"; got != want {
+			t.Errorf("outcome %q, want %q", got, want)
 		}
 	})
 }
