@@ -45,3 +45,12 @@ func TestOneGrepFindsTheStoryOfARequest(t *testing.T) {
 		}
 	}
 }
+
+func TestPdhookWorksOnWhenNobodyReadsItsLogAnyMore(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t)
+	w.proc.leaveAlone()
+	w.opened(w.request("dana@example.com", "payments-admin"))
+	w.reaches(w.request("kim@example.com", "payments-admin"), types.RequestState_APPROVED)
+	w.proc.stop()
+}

@@ -24,6 +24,7 @@ type process struct {
 	t      testing.TB
 	cmd    *exec.Cmd
 	exited chan struct{}
+	log    *os.File // what pdhook writes comes out of it
 
 	mu    sync.Mutex
 	lines []logLine
@@ -62,6 +63,7 @@ func launchUnder(t testing.TB, program, env []string, args ...string) *process {
 		t.Fatal(err)
 	}
 	_ = write.Close()
+	p.log = read
 	reading := make(chan struct{})
 	go func() {
 		defer close(reading)
@@ -155,6 +157,9 @@ func (p *process) says(text string) logLine {
 		}
 	}
 }
+
+// leaveAlone makes the reader of the log go away, as a journald that is started anew does.
+func (p *process) leaveAlone() { _ = p.log.Close() }
 
 // kill is kill -9.
 func (p *process) kill() {
