@@ -140,7 +140,7 @@ func TestCommandsSayHowToReachAServiceThatDoesNotAnswer(t *testing.T) {
 		{"no token", "", []string{"--addr", addr}, 1, "asks for a token: give the one of admin.token, as PDHOOK_ADMIN_TOKEN"},
 		{"a configuration with mistakes", "sesame", []string{"--config", file}, 0, ""},
 		{"a token file that is not there", "", []string{"--config", file}, 1, "admin.token: "},
-		{"a configuration that is not there", "sesame", []string{"--config", "/nowhere/pdhook.toml"}, 1, "reading the configuration: stat /nowhere/pdhook.toml"},
+		{"a configuration that is not there", "sesame", []string{"--config", "/nowhere/pdhook.toml"}, 1, "opening /nowhere/pdhook.toml"},
 	} {
 		t.Setenv("PDHOOK_ADMIN_TOKEN", tt.token)
 		for _, args := range [][]string{{"requests"}, {"requests", "--json"}, {"explain", first}, {"explain", "--json", first}} {
