@@ -49,7 +49,7 @@ begins with âœ“ (right), ! (works, but look at it, or it could not be seen) or â
 // show prints what was found.
 func show(w io.Writer, findings []check.Finding, asJSON bool) error {
 	if asJSON {
-		encoder := json.NewEncoder(w)
+		encoder := json.NewEncoder(plainJSON{w})
 		encoder.SetIndent("", "  ")
 		encoder.SetEscapeHTML(false)
 		return encoder.Encode(map[string]any{"ok": verdict(findings) == nil, "findings": findings})

@@ -89,7 +89,7 @@ func subscribe(cmd *cobra.Command, path string, o app.SubscribeOptions, asJSON b
 	if !asJSON {
 		return err
 	}
-	printed := json.NewEncoder(cmd.OutOrStdout())
+	printed := json.NewEncoder(plainJSON{cmd.OutOrStdout()})
 	printed.SetIndent("", "  ")
 	printed.SetEscapeHTML(false)
 	return errors.Join(err, printed.Encode(result))
