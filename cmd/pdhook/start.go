@@ -44,6 +44,7 @@ func start(cmd *cobra.Command, path string, debug bool) error {
 	if err != nil {
 		return err
 	}
+	defer logging.aside()()
 	fitMemory(log)
 	a, err := app.New(app.Config{
 		Config:  cfg,

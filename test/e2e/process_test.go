@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ type process struct {
 	cmd    *exec.Cmd
 	exited chan struct{}
 	log    *os.File // what pdhook writes comes out of it
+	still  atomic.Bool
 
 	mu    sync.Mutex
 	lines []logLine
@@ -102,7 +104,7 @@ func cleanEnv() []string {
 func (p *process) read(from io.Reader) {
 	scanner := bufio.NewScanner(from)
 	scanner.Buffer(nil, 1<<20)
-	for scanner.Scan() {
+	for !p.still.Load() && scanner.Scan() {
 		var line logLine
 		_ = json.Unmarshal(scanner.Bytes(), &line) // what is no JSON is kept as text only
 		p.mu.Lock()
@@ -160,6 +162,16 @@ func (p *process) says(text string) logLine {
 
 // leaveAlone makes the reader of the log go away, as a journald that is started anew does.
 func (p *process) leaveAlone() { _ = p.log.Close() }
+
+// standStill makes the reader of the log read no more after the next line, as a terminal after Ctrl-S.
+func (p *process) standStill() {
+	p.t.Helper()
+	p.still.Store(true)
+	const setPipeSize = 1031 // F_SETPIPE_SZ: a page, so that the pipe is full at once
+	if _, _, err := syscall.Syscall(syscall.SYS_FCNTL, p.log.Fd(), setPipeSize, 4096); err != 0 {
+		p.t.Fatal(err)
+	}
+}
 
 // kill is kill -9.
 func (p *process) kill() {
