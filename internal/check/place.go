@@ -140,7 +140,7 @@ func logFile(path string) []Finding {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|syscall.O_NONBLOCK, 0) // a pipe that nobody reads must not hold it
 	if errors.Is(err, fs.ErrNotExist) {
 		if file, err = os.CreateTemp(filepath.Dir(path), ".writable-*"); err == nil {
-			defer os.Remove(file.Name())
+			defer func() { _ = os.Remove(file.Name()) }()
 		}
 	}
 	if err != nil {
