@@ -47,7 +47,7 @@ func TestWhoeverLogsDoesNotWaitForAReaderThatStandsStill(t *testing.T) {
 func TestTheEndOfTheLogIsWrittenUnlessNobodyReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		written := 0
-		s := startSpool(func([]byte) { time.Sleep(time.Millisecond); written++ }, func() bool { return true })
+		s := startSpool(func([]byte) { <-time.After(time.Millisecond); written++ }, func() bool { return true })
 		for range 100 {
 			s.add([]byte("{}\n"))
 		}
