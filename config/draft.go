@@ -62,16 +62,19 @@ var errNothing = errors.New(`nothing is configured: there is neither a file (/et
 	`"pdhook configure > /etc/pdhook.toml" writes an example to fill in`)
 
 // AdminOf gives the section [admin] of a configuration that may have mistakes elsewhere: what Load would give, or the
-// defaults where that cannot be told.
-func AdminOf(path string, environ []string) Admin {
+// defaults where that cannot be told. With an error the file could not be read, and only variables and defaults count.
+func AdminOf(path string, environ []string) (Admin, error) {
 	d := newDraft(path)
-	d.readFile()
+	var unread error
+	if !d.readFile() {
+		unread = d.problems[0]
+	}
 	d.readEnvironment(environ)
 	cfg, err := d.config()
 	if err != nil {
 		cfg = defaults()
 	}
-	return cfg.Admin
+	return cfg.Admin, unread
 }
 
 // A draft is a configuration while it is read: values of the right type, each with its source, and all

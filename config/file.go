@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/knadh/koanf/parsers/toml/v2"
 	"github.com/knadh/koanf/providers/file"
@@ -24,13 +25,23 @@ func (d *draft) readFile() bool {
 		return true
 	}
 	content := koanf.New(".")
-	if err := content.Load(file.Provider(d.file), toml.Parser()); err != nil {
+	if err := content.Load(file.Provider(d.file), parser{toml.Parser()}); err != nil {
 		d.problems = append(d.problems, unreadable(d.file, err))
 		return false
 	}
 	d.readTable("", content.Raw())
 	return true
 }
+
+// A parser takes a file as editors of Windows save it, too: with a byte order mark.
+type parser struct{ *toml.TOML }
+
+// Unmarshal parses the content of a file.
+func (p parser) Unmarshal(content []byte) (map[string]any, error) {
+	return p.TOML.Unmarshal(unmarked(content))
+}
+
+func unmarked(content []byte) []byte { return bytes.TrimPrefix(content, []byte("\ufeff")) }
 
 // unreadable says why a file cannot be opened or is no TOML. The parser's own sentence may quote a number,
 // which may be (part of) a secret without quotation marks: that part is dropped.
@@ -39,7 +50,10 @@ func unreadable(path string, err error) error {
 	if readErr != nil {
 		return fileError(path, readErr)
 	}
-	line := firstLineWith(content, err)
+	if !utf8.Valid(content) {
+		return fmt.Errorf("parsing %s: want text in UTF-8: save it so", path)
+	}
+	line := firstLineWith(unmarked(content), err)
 	if syntax, ok := errors.AsType[*decoder.DecodeError](err); ok {
 		line, _ = syntax.Position()
 	}

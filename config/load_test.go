@@ -145,16 +145,49 @@ func TestAdminIsFoundInAConfigurationWithMistakes(t *testing.T) {
 		path    string
 		environ []string
 		want    string
+		unread  string
 	}{
-		{"testdata/bad-many.toml", nil, "0.0.0.0:8082"},
-		{"testdata/bad-many.toml", []string{"PDHOOK_ADMIN_LISTEN=127.0.0.1:9"}, "127.0.0.1:9"},
-		{"testdata/bad-syntax.toml", []string{"PDHOOK_ADMIN_LISTEN=127.0.0.1:9"}, "127.0.0.1:9"},
-		{"testdata/nowhere.toml", nil, "127.0.0.1:8082"},
-		{"", nil, "127.0.0.1:8082"},
+		{"testdata/bad-many.toml", nil, "0.0.0.0:8082", ""},
+		{"testdata/bad-many.toml", []string{"PDHOOK_ADMIN_LISTEN=127.0.0.1:9"}, "127.0.0.1:9", ""},
+		{"testdata/bad-syntax.toml", []string{"PDHOOK_ADMIN_LISTEN=127.0.0.1:9"}, "127.0.0.1:9", "parsing testdata/bad-syntax.toml: line 3"},
+		{"testdata/nowhere.toml", nil, "127.0.0.1:8082", "opening testdata/nowhere.toml: no such file or directory"},
+		{"testdata", nil, "127.0.0.1:8082", "opening testdata: is a directory"},
+		{"", nil, "127.0.0.1:8082", ""},
 	} {
-		if got := AdminOf(tt.path, tt.environ).Listen; got != tt.want {
-			t.Errorf("AdminOf(%q, %q): got %q, want %q", tt.path, tt.environ, got, tt.want)
+		got, err := AdminOf(tt.path, tt.environ)
+		if got.Listen != tt.want {
+			t.Errorf("AdminOf(%q, %q): got %q, want %q", tt.path, tt.environ, got.Listen, tt.want)
 		}
+		if (err == nil) != (tt.unread == "") || err != nil && !strings.HasPrefix(err.Error(), tt.unread) {
+			t.Errorf("AdminOf(%q, %q): got error %v, want %q", tt.path, tt.environ, err, tt.unread)
+		}
+	}
+}
+
+func TestAFileMayBeginWithAByteOrderMark(t *testing.T) {
+	content, err := os.ReadFile("testdata/good.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "marked.toml")
+	write := func(content string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := Examine("testdata/good.toml", nil)
+	write("\ufeff" + strings.ReplaceAll(string(content), "\n", "\r\n"))
+	if got := Examine(path, nil); !reflect.DeepEqual(got.Config, want.Config) {
+		t.Errorf("got %+v with %v, want %+v", got.Config, got.Mistakes, want.Config)
+	}
+	write("\ufeff[teleport]\naddr = \"a:1\"\naddr = \"b:2\"\n")
+	if _, err := Load(path, nil); err == nil || !strings.Contains(err.Error(), "line 3: key addr is already defined") {
+		t.Errorf("got %v, want the line of the mistake", err)
+	}
+	write("\xff\xfe[\x00t\x00")
+	if _, err := Load(path, nil); err == nil || !strings.Contains(err.Error(), "want text in UTF-8") {
+		t.Errorf("got %v, want the encoding named", err)
 	}
 }
 

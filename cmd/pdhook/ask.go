@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -17,17 +18,23 @@ func adminFlags(cmd *cobra.Command) func() (config.Admin, error) {
 	configFile := configFlag(cmd)
 	addr := cmd.Flags().String("addr", "", "`address` of the running service (default admin.listen of the configuration)")
 	return func() (config.Admin, error) {
-		if *configFile != "" {
-			if _, err := os.Stat(*configFile); err != nil {
-				return config.Admin{}, fmt.Errorf("reading the configuration: %w", err)
-			}
-		}
-		section := config.AdminOf(configPath(*configFile), os.Environ())
-		if *addr != "" {
-			section.Listen = *addr
-		}
-		return section, nil
+		return adminSection(cmd.ErrOrStderr(), configPath(*configFile), *configFile != "", *addr)
 	}
+}
+
+// adminSection gives [admin] of the configuration at path, with addr where that is given. Where somebody named a file
+// that cannot be read the defaults must not stand in for it: another pdhook may listen there.
+func adminSection(stderr io.Writer, path string, named bool, addr string) (config.Admin, error) {
+	section, err := config.AdminOf(path, os.Environ())
+	switch {
+	case err != nil && named:
+		return config.Admin{}, err
+	case addr != "":
+		section.Listen = addr
+	case err != nil:
+		report(stderr, fmt.Errorf("%w; asking at %s", err, section.Listen))
+	}
+	return section, nil
 }
 
 // serviceFlags is adminFlags for a command that needs the token, too.

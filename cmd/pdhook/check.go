@@ -20,8 +20,8 @@ func checkCommand() *cobra.Command {
 		Use:   "check",
 		Short: "Try everything once and say what is wrong and how to mend it",
 		Long: `Try everything that the configuration says once: files, Teleport and what its user may do, PagerDuty and what the
-key may do, certificate, ports, store, webhook subscription, and whether a level or schedule holds more than ten
-people who would be approved. Nothing is changed anywhere. It may run before the service and beside it. A line
+key may do, certificate, ports, store, log file, webhook subscription, and whether a level or schedule holds more
+than ten people who would be approved. Nothing is changed anywhere. It may run before the service and beside it. A line
 begins with ✓ (right), ! (works, but look at it, or it could not be seen) or ✗ (wrong); with any ✗ it exits with 1.`,
 		Example: `  pdhook check
   pdhook check --config /etc/pdhook.toml --service "Payments API"
@@ -49,7 +49,7 @@ begins with ✓ (right), ! (works, but look at it, or it could not be seen) or �
 // show prints what was found.
 func show(w io.Writer, findings []check.Finding, asJSON bool) error {
 	if asJSON {
-		encoder := json.NewEncoder(w)
+		encoder := json.NewEncoder(plainJSON{w})
 		encoder.SetIndent("", "  ")
 		encoder.SetEscapeHTML(false)
 		return encoder.Encode(map[string]any{"ok": verdict(findings) == nil, "findings": findings})

@@ -57,10 +57,10 @@ that did not (→), when it is looked at next, and who can decide it meanwhile. 
 
 // oneRequest wants the one argument.
 func oneRequest(_ *cobra.Command, args []string) error {
-	if len(args) == 1 {
+	if len(args) == 1 && args[0] != "" {
 		return nil
 	}
-	if len(args) == 0 {
+	if len(args) < 2 {
 		return errors.New(`which request? "pdhook requests" lists those that wait`)
 	}
 	return fmt.Errorf("one request is explained at a time, got %d", len(args))

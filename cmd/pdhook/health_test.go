@@ -67,11 +67,34 @@ func TestHealthFindsTheAddressInAConfigurationWithMistakes(t *testing.T) {
 	}
 }
 
-func TestHealthNamesAConfigurationThatIsNotThere(t *testing.T) {
-	t.Setenv("PDHOOK_ADMIN_LISTEN", serving(t, 200, ""))
-	code, stderr := health(t, "--config", "/nowhere/pdhook.toml")
-	if want := "pdhook: reading the configuration: stat /nowhere/pdhook.toml: no such file or directory\n"; code != 1 || stderr != want {
-		t.Errorf("got %d %q, want 1 %q", code, stderr, want)
+func TestHealthNamesAConfigurationThatCannotBeRead(t *testing.T) {
+	t.Setenv("PDHOOK_ADMIN_LISTEN", serving(t, 200, "")) // perhaps another pdhook
+	dir := t.TempDir()
+	torn := filepath.Join(dir, "pdhook.toml")
+	if err := os.WriteFile(torn, []byte("[admin\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"/nowhere/pdhook.toml": "pdhook: opening /nowhere/pdhook.toml: no such file or directory\n",
+		dir:                    "pdhook: opening " + dir + ": is a directory\n",
+		torn:                   "pdhook: parsing " + torn + ": line 1: expected character ]\n",
+	} {
+		if code, stderr := health(t, "--config", path); code != 1 || stderr != want {
+			t.Errorf("got %d %q, want 1 %q", code, stderr, want)
+		}
+	}
+}
+
+func TestAnUnreadableDefaultConfigurationIsToldBesideTheAddressThatIsAsked(t *testing.T) {
+	dir := t.TempDir()
+	var stderr bytes.Buffer
+	section, err := adminSection(&stderr, dir, false, "")
+	if want := "pdhook: opening " + dir + ": is a directory; asking at 127.0.0.1:8082\n"; err != nil || section.Listen != "127.0.0.1:8082" || stderr.String() != want {
+		t.Errorf("got %q, %v and %q, want %q", section.Listen, err, stderr.String(), want)
+	}
+	stderr.Reset()
+	if section, err := adminSection(&stderr, dir, false, "pdhook:1"); err != nil || section.Listen != "pdhook:1" || stderr.Len() > 0 {
+		t.Errorf("got %q, %v and %q, want the address given, and silence", section.Listen, err, stderr.String())
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -20,6 +21,7 @@ type logging struct {
 
 	level slog.LevelVar
 	json  atomic.Bool
+	spool *spool // writes the lines; nil: who logs writes them
 
 	mu     sync.Mutex
 	output io.Writer
@@ -72,14 +74,30 @@ func (l *logging) open(output string) (io.Writer, *os.File, error) {
 	return file, file, nil
 }
 
-// Write writes one line to the current output.
+// aside has lines written aside from who logs, until the function that it gives is called. Nobody may log yet.
+func (l *logging) aside() (end func()) {
+	l.spool = startSpool(func(line []byte) { _, _ = l.write(line) }, l.json.Load) // there is no place to tell that the log cannot be written
+	return l.spool.end
+}
+
+// Write takes one line for the current output.
 func (l *logging) Write(line []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if _, err := l.output.Write(escaped(line)); err != nil {
+	if l.spool != nil {
+		l.spool.add(bytes.Clone(escaped(line)))
+		return len(line), nil
+	}
+	if _, err := l.write(escaped(line)); err != nil {
 		return 0, err
 	}
 	return len(line), nil
+}
+
+// write holds no lock meanwhile: a reload that brings another output must not wait for one that stands still.
+func (l *logging) write(line []byte) (int, error) {
+	l.mu.Lock()
+	output := l.output
+	l.mu.Unlock()
+	return output.Write(line)
 }
 
 // A handler formats lines one way or the other, as its logging says.

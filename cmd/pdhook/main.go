@@ -60,6 +60,12 @@ who is on call, and resolves the incident with the request.
 		RunE:             func(*cobra.Command, []string) error { return errNoCommand },
 	}
 	root.AddCommand(configureCommand(), checkCommand(), startCommand(), subscribeCommand(), explainCommand(), requestsCommand(), healthCommand(), versionCommand())
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" { // of no shell, or of one that is not known: Cobra would print help instead of a script
+			c.RunE = root.RunE
+		}
+	}
 	return root
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"strings"
 
 	"github.com/pdhook/pdhook/internal/access"
@@ -20,4 +21,15 @@ func plainLines(text string) string {
 		lines[i] = line[:indent] + plain(line)
 	}
 	return strings.Join(lines, "\n")
+}
+
+// plainJSON writes JSON so that no text in it steers a terminal, and reads as before. What is written at once is whole.
+type plainJSON struct{ io.Writer }
+
+// Write writes it.
+func (w plainJSON) Write(text []byte) (int, error) {
+	if _, err := w.Writer.Write(escaped(text)); err != nil {
+		return 0, err
+	}
+	return len(text), nil
 }

@@ -56,7 +56,7 @@ func printJSON(out io.Writer, text []byte, err error) error {
 	if err != nil {
 		return withWayOut(err)
 	}
-	_, err = fmt.Fprintf(out, "%s\n", text)
+	_, err = fmt.Fprintf(plainJSON{out}, "%s\n", text)
 	return err
 }
 

@@ -31,6 +31,10 @@ func start(cmd *cobra.Command, path string, debug bool) error {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM)
 	defer signal.Stop(signals)
+	// Go ends a process whose standard error nobody reads any more, as after a restart of journald, and systemd takes
+	// that end for an orderly one. The service is worth more than its log.
+	signal.Ignore(syscall.SIGPIPE)
+	defer signal.Reset(syscall.SIGPIPE)
 
 	cfg, err := config.Load(path, os.Environ())
 	if err != nil {
@@ -40,6 +44,7 @@ func start(cmd *cobra.Command, path string, debug bool) error {
 	if err != nil {
 		return err
 	}
+	defer logging.aside()()
 	fitMemory(log)
 	a, err := app.New(app.Config{
 		Config:  cfg,

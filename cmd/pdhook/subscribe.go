@@ -68,10 +68,13 @@ func parsedFilter(text string) (*subscription.Wanted, error) {
 	return &w, nil
 }
 
-// subscribe does it. The first signal to stop has it undo what is not finished, the second one ends it.
+// subscribe does it. The first signal to stop has it undo what is not finished, the second one ends it. A terminal that
+// is closed is such a signal; that nobody reads on, as with "| head", is none.
 func subscribe(cmd *cobra.Command, path string, o app.SubscribeOptions, asJSON bool) error {
-	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
+	signal.Ignore(syscall.SIGPIPE)
+	defer signal.Reset(syscall.SIGPIPE)
 	context.AfterFunc(ctx, stop)
 	cfg, err := config.Load(path, os.Environ())
 	if err != nil {
@@ -86,7 +89,7 @@ func subscribe(cmd *cobra.Command, path string, o app.SubscribeOptions, asJSON b
 	if !asJSON {
 		return err
 	}
-	printed := json.NewEncoder(cmd.OutOrStdout())
+	printed := json.NewEncoder(plainJSON{cmd.OutOrStdout()})
 	printed.SetIndent("", "  ")
 	printed.SetEscapeHTML(false)
 	return errors.Join(err, printed.Encode(result))

@@ -169,7 +169,7 @@ func onlyKnownHosts(listen string, next http.Handler) http.Handler {
 			host = h
 		}
 		host = strings.Trim(host, "[]")
-		if loopback && host != own && host != "localhost" && net.ParseIP(host) == nil {
+		if loopback && !strings.EqualFold(host, own) && !strings.EqualFold(host, "localhost") && net.ParseIP(host) == nil {
 			refuse(w, http.StatusMisdirectedRequest, "unknown host")
 			return
 		}

@@ -140,6 +140,7 @@ func TestAnUnknownHostIsMisdirected(t *testing.T) {
 		{"127.0.0.1:8082", "127.0.0.1.evil.example.com:8082", 421},
 		{"127.0.0.1:8082", "", 421},
 		{"localhost:8082", "localhost", 200},
+		{"127.0.0.1:8082", "LocalHost:8082", 200},
 		{"localhost:8082", "evil.example.com:8082", 421},
 		{"[::1]:8082", "[::1]:8082", 200},
 		{"[::1]:8082", "evil.example.com:8082", 421},

@@ -94,10 +94,13 @@ func TestOneRequestIsShownInFull(t *testing.T) {
 	r := pending("r/1", "kim@example.com", decision(access.CouldNotTell, "who is on call could not be read",
 		access.Check{Name: "on call", Status: access.Unknown, Want: "escalation level at most 1", Saw: "level 2", Sentence: "who is on call could not be read"}))
 	r.Reviews = []access.Review{{Author: "lee@example.com", State: access.Approved, Reason: "go ahead", Time: time.Now()}}
+	r.Decision.Time = time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)
+	r.LastLook = r.Decision.Time.Add(40 * time.Minute) // and nothing had changed
 	w := get(open(&shownBoard{open: []Request{r}}, nil), "/requests/r%2F1", nil)
 	wantIn(t, w.Body.String(), "<title>could not tell: kim@example.com · pdhook</title>")
 	wantIn(t, spoken(w.Body.String()), "All requests", "Could not be evaluated: who is on call could not be read", "wanted: escalation level at most 1", "seen: level 2",
-		"lee@example.com", "go ahead", "pdhook explain r/1", "request created")
+		"lee@example.com", "go ahead", "pdhook explain r/1",
+		"Judged so since 1 Mar 03:00 UTC, because of: request created; last look 1 Mar 03:40 UTC")
 }
 
 func TestARequestThatNobodyKnowsGetsAPageThatHelps(t *testing.T) {

@@ -59,8 +59,9 @@ type RequestView struct {
 	Reviews           []ReviewView
 	Checks            []CheckView
 	Tally             string // of the checks: "4 yes, 1 no"
-	Looked            Moment
-	LookedWhy         string
+	Concluded         Moment // when it was first judged as it is now
+	ConcludedWhy      string
+	Looked            Moment // at last
 	Resolved          string // what the one who decided wrote
 }
 
@@ -189,7 +190,7 @@ func newRequest(r Request, now time.Time) RequestView {
 		v.Tally = tally(v.Checks)
 		v.Remedies = remedies(d.Checks)
 		v.Instead = oneLine(d.Instead)
-		v.Looked, v.LookedWhy = Moment{d.Time}, oneLine(d.Cause)
+		v.Concluded, v.ConcludedWhy, v.Looked = Moment{d.Time}, oneLine(d.Cause), Moment{r.LastLook}
 	}
 	return v
 }

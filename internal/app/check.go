@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/pdhook/pdhook/config"
@@ -57,6 +58,9 @@ func Check(ctx context.Context, cfg CheckConfig) []check.Finding {
 	}
 	if sound("admin") {
 		it.Admin = &check.Admin{Listen: c.Admin.Listen, Ask: func(ctx context.Context) check.Running { return ask(ctx, c.Admin) }}
+	}
+	if sound("log") && strings.HasPrefix(c.Log.Output, "/") {
+		it.Log = c.Log.Output
 	}
 	findings := check.Run(ctx, it)
 	if p := it.PagerDuty; p != nil && p.Client != nil {

@@ -27,6 +27,7 @@ type secrets struct {
 	// Of look alone.
 	before secretValues // what the files held at the last look
 	failed error        // why they could not be read then
+	told   string       // what the log has of that
 }
 
 // secretValues is what the sources of all secrets hold at one moment.
@@ -67,7 +68,7 @@ func (s *secrets) reload(c *config.Config) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.cfg, s.values, s.before, s.failed = c, values, values, nil
+	s.cfg, s.values, s.before, s.failed, s.told = c, values, values, nil, ""
 	return nil
 }
 
@@ -115,12 +116,11 @@ func (s *secrets) look() []string {
 	defer s.mu.Unlock()
 	found, err := valuesOf(s.cfg)
 	if err != nil {
-		if s.failed == nil || s.failed.Error() != err.Error() {
-			s.log.Warn("Secrets cannot be read again, the old ones stay", "error", err)
-		}
+		s.tell(err)
 		s.before, s.failed = secretValues{}, err
 		return nil
 	}
+	s.tell(s.gone(found))
 	for i, entry := range found.webhook {
 		if entry == nil {
 			found.webhook[i] = s.values.webhook[i]
@@ -135,6 +135,37 @@ func (s *secrets) look() []string {
 	s.values = found
 	s.log.Info("Secrets have changed and were read again", "keys", strings.Join(names, ", "))
 	return names
+}
+
+// gone names the files whose secrets are in use although they are there no more.
+func (s *secrets) gone(found secretValues) error {
+	var files []string
+	for i, entry := range found.webhook {
+		if entry == nil && s.values.webhook[i] != nil {
+			files = append(files, s.cfg.Webhook.Secrets[i].String())
+		}
+	}
+	if files == nil {
+		return nil
+	}
+	return fmt.Errorf("webhook.secrets: %s: gone; put it back before the next reload or restart", strings.Join(files, ", "))
+}
+
+// tell logs why secrets cannot be read, when that is news, and that they can again.
+func (s *secrets) tell(err error) {
+	why := ""
+	if err != nil {
+		why = err.Error()
+	}
+	switch {
+	case why == s.told:
+		return
+	case err == nil:
+		s.log.Info("Secrets can be read again")
+	default:
+		s.log.Warn("Secrets cannot be read again, the old ones stay", "error", err)
+	}
+	s.told = why
 }
 
 func (s *secrets) key() string {

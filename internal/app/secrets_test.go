@@ -126,10 +126,33 @@ func TestWhatCannotBeReadKeepsTheOldSecretsAndIsToldOnce(t *testing.T) {
 	}
 	d.put("key", "the-first-key")
 	d.expect("the key is back", 1)
+	if got := strings.Count(d.log.String(), "Secrets can be read again"); got != 1 {
+		t.Errorf("told %d times that it is mended, want once: %s", got, d.log.String())
+	}
 	for _, secret := range []string{"the-first-key", "sesame", "0123456789abcdef"} {
 		if strings.Contains(d.log.String(), secret) {
 			t.Errorf("the log tells %q", secret)
 		}
+	}
+}
+
+func TestASecretInUseWhoseFileIsGoneIsToldOnce(t *testing.T) {
+	d := openDrawer(t, "never", "here")
+	d.expect("at start", 1, "never", "not there yet")
+	if d.log.Len() > 0 {
+		t.Errorf("a file that is still to come is no news here: %s", d.log.String())
+	}
+	d.remove("here")
+	for range 3 {
+		d.expect("it is gone", 1, "never", "not there yet")
+	}
+	if got := d.log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, filepath.Join(d.dir, "here")+": gone; put it back before the next reload or restart") {
+		t.Errorf("got %q, want one line with the file and what to do", got)
+	}
+	d.put("here", "0123456789abcdef")
+	d.expect("it is back", 1, "never", "not there yet")
+	if got := strings.Count(d.log.String(), "Secrets can be read again"); got != 1 {
+		t.Errorf("told %d times that it is mended, want once: %s", got, d.log.String())
 	}
 }
 

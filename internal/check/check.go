@@ -43,6 +43,7 @@ type Config struct {
 	Webhook   *Webhook
 	Store     *Store
 	Admin     *Admin
+	Log       string // file of the log; "": none
 	Approval  Approval
 }
 

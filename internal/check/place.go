@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -68,7 +71,7 @@ func (cfg Config) look(ctx context.Context) (seen placeSeen) {
 	} else {
 		seen.findings = append(seen.findings, cfg.Store.check(seen.running.Up || seen.running.Unasked))
 	}
-	seen.findings = append(seen.findings, service...)
+	seen.findings = append(append(seen.findings, service...), logFile(cfg.Log)...)
 	return seen
 }
 
@@ -127,6 +130,24 @@ func (s *Store) check(running bool) Finding {
 		return ok(name, "%s will be made; %s free, %s are needed", s.Path, size(place.Free), size(place.Need))
 	}
 	return ok(name, "%s is writable; %s free, %s are needed", s.Path, size(place.Free), size(place.Need))
+}
+
+// logFile judges whether the log can be written to its file.
+func logFile(path string) []Finding {
+	if path == "" {
+		return nil
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|syscall.O_NONBLOCK, 0) // a pipe that nobody reads must not hold it
+	if errors.Is(err, fs.ErrNotExist) {
+		if file, err = os.CreateTemp(filepath.Dir(path), ".writable-*"); err == nil {
+			defer func() { _ = os.Remove(file.Name()) }()
+		}
+	}
+	if err != nil {
+		return []Finding{failed("log.output", "create its folder, and let the user that runs pdhook write there; or set another log.output", "%s cannot be written: %v", path, err)}
+	}
+	_ = file.Close() // nothing was written
+	return []Finding{ok("log.output", "%s is writable", path)}
 }
 
 func size(bytes uint64) string {

@@ -54,6 +54,23 @@ func TestTheStoreIsSharedOnlyWithTheRunningService(t *testing.T) {
 	wants(t, seen.findings, "! webhook: not checked", "✓ store: /store is writable", "! running service: not checked: [admin]")
 }
 
+func TestALogThatCannotBeWrittenIsFoundBeforeTheStart(t *testing.T) {
+	dir := t.TempDir()
+	later, there := filepath.Join(dir, "later.log"), filepath.Join(dir, "there.log")
+	if err := os.WriteFile(there, []byte("line\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, logFile(later), "✓ log.output: "+later+" is writable")
+	wants(t, logFile(there), "✓ log.output: "+there+" is writable")
+	wants(t, logFile(filepath.Join(dir, "no", "a.log")), "✗ log.output: "+dir+"/no/a.log cannot be written: …no such file…create its folder")
+	wants(t, logFile(dir), "✗ log.output: "+dir+" cannot be written: …is a directory")
+	wants(t, logFile(""))
+	left, err := os.ReadDir(dir)
+	if content, readErr := os.ReadFile(there); err != nil || readErr != nil || len(left) != 1 || string(content) != "line\n" {
+		t.Errorf("got %v, %q, %v and %v, want the log that was there as it was, and nothing else", left, content, err, readErr)
+	}
+}
+
 func TestASecretThatEveryUserCanReadIsTold(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "key")
 	for mode, want := range map[os.FileMode][]string{0o600: {}, 0o640: {}, 0o644: {"! files: pagerduty.api_key: …" + path + "…chmod o-rwx"}} {

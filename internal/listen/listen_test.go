@@ -304,3 +304,28 @@ func TestFailedHandshakesAreLoggedAFewTimes(t *testing.T) {
 		t.Errorf("logged %d lines, want a few", n)
 	}
 }
+
+func TestProbesOfALoadBalancerAreNotLogged(t *testing.T) {
+	s, log := start(t, Config{TLS: newAuthority(t).files(t, serverCert)}, nil)
+	probe := func(linger int, says string) {
+		t.Helper()
+		conn, err := net.Dial("tcp", s.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.(*net.TCPConn).SetLinger(linger)
+		_, _ = io.WriteString(conn, says)
+		_ = conn.Close()
+	}
+	for range 5 {
+		probe(-1, "") // closes
+		probe(0, "")  // resets
+	}
+	probe(-1, "GET / HTTP/1.1\r\n\r\n")
+	eventually(t, "a line about who spoke", func() bool { return strings.Contains(log.String(), "HTTP request to an HTTPS server") })
+	_, _, _ = get(s, &tls.Config{RootCAs: x509.NewCertPool()})
+	eventually(t, "a line about who refused the certificate", func() bool { return strings.Contains(log.String(), "bad certificate") })
+	if n := strings.Count(log.String(), "\n"); n != 2 {
+		t.Errorf("logged %d lines, want one for each of the two:\n%s", n, log.String())
+	}
+}

@@ -42,6 +42,16 @@ type lines struct {
 
 // Write logs one line.
 func (w lines) Write(line []byte) (int, error) {
-	w.to.warn(w.msg, slog.String("error", strings.TrimSpace(string(line))))
+	text := strings.TrimSpace(string(line))
+	if isProbe(text) {
+		w.to.to.Debug(w.msg, "error", text)
+	} else {
+		w.to.warn(w.msg, slog.String("error", text))
+	}
 	return len(line), nil
+}
+
+// isProbe reports whether a client only looked whether somebody listens: load balancers do so every few seconds.
+func isProbe(text string) bool {
+	return strings.HasPrefix(text, "http: TLS handshake error ") && (strings.HasSuffix(text, ": EOF") || strings.HasSuffix(text, ": connection reset by peer"))
 }

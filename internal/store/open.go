@@ -64,8 +64,12 @@ func prepareDirectory(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if err := os.Mkdir(path, 0o700); err != nil {
+		switch err := os.Mkdir(path, 0o700); {
+		case errors.Is(err, fs.ErrNotExist):
 			return fmt.Errorf("creating the store in %s: %w; create the directory %s for the user that runs pdhook, or set another store.path",
+				path, err, filepath.Dir(path))
+		case err != nil:
+			return fmt.Errorf("creating the store in %s: %w; make %s writable for the user that runs pdhook, or set another store.path",
 				path, err, filepath.Dir(path))
 		}
 		if err := syncDirectory(filepath.Dir(path)); err != nil {

@@ -22,6 +22,7 @@ func TestOpenSaysWhatIsWrongAndTheWayOut(t *testing.T) {
 	}{
 		{"no path", "", []string{"store.path", "name a directory"}},
 		{"parent missing", filepath.Join(filepath.Dir(file), "a", "b"), []string{"/a/b", "create the directory", "another store.path"}},
+		{"parent read-only", "/sys/pdhook", []string{"/sys/pdhook", "make /sys writable for the user", "another store.path"}},
 		{"below a file", filepath.Join(file, "a"), []string{file, "another store.path"}},
 		{"a file", file, []string{file, "not a directory"}},
 		{"read-only", "/proc", []string{"/proc", "make it writable", "another store.path"}},

@@ -1,9 +1,11 @@
 package browser
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
 	"github.com/pdhook/pdhook/internal/access"
@@ -87,6 +89,21 @@ func TestATokenThatIsRefusedMeanwhileIsTold(t *testing.T) {
 	b.visit(strings.Replace(d.server.URL, "://", "://anybody:changed@", 1))
 	b.eventually("the page is live again", live)
 	b.forgive("401")
+}
+
+func TestAClockThatIsWrongMisleadsNobody(t *testing.T) {
+	d := newDesk(t)
+	d.aNight()
+	b := open(t, phone, "light")
+	call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
+		Source: `{ const right = Date.now; Date.now = () => right() + 5 * 3600 * 1000 }`})
+	b.visit(d.server.URL)
+	b.eventually("the page is live", live)
+	for _, shown := range []struct{ what, want string }{{".ask time", `^1\d min ago$`}, {"time[data-as=left]", `^4\d min \(until `}} {
+		if got := eval[string](b, card(shown.what)+".textContent"); !regexp.MustCompile(shown.want).MatchString(got) {
+			t.Errorf("%s: got %q, want %q", shown.what, got, shown.want)
+		}
+	}
 }
 
 func TestAHiddenTabAsksNothing(t *testing.T) {

@@ -147,6 +147,10 @@ func TestCheckFindsMistakesBeforeTheStartAndItsHintsMendThem(t *testing.T) {
 		{name: "store is a file", make: write("store", ""), says: []string{"store: ", "/store is not a directory", "set it to one"},
 			mend: func(w *world) { w.conf["store.path"] = quote(w.path("another")) }},
 
+		{name: "no directory for the log", make: func(w *world) { w.conf["log.output"] = quote(w.path("logs/pdhook.log")) },
+			says: []string{"log.output: ", "/logs/pdhook.log cannot be written", "create its folder", "set another log.output"},
+			mend: func(w *world) { w.mkdir("logs") }},
+
 		{name: "no subscription", make: func(w *world) {
 			w.pd.ChangeSubscription(w.sub.ID, func(s *pagerdutytest.Subscription) { s.URL = "https://example.com/" })
 		},

@@ -45,3 +45,23 @@ func TestOneGrepFindsTheStoryOfARequest(t *testing.T) {
 		}
 	}
 }
+
+func TestPdhookWorksOnWhenNobodyReadsItsLogAnyMore(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t)
+	w.proc.leaveAlone()
+	w.opened(w.request("dana@example.com", "payments-admin"))
+	w.reaches(w.request("kim@example.com", "payments-admin"), types.RequestState_APPROVED)
+	w.proc.stop()
+}
+
+func TestPdhookWorksOnWhenTheReaderOfItsLogStandsStill(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t, with("log.severity", `"DEBUG"`))
+	w.proc.standStill()
+	for range 20 { // each fills more than a quarter of the pipe
+		w.opened(w.request("dana@example.com", "payments-admin"))
+	}
+	w.reaches(w.request("kim@example.com", "payments-admin"), types.RequestState_APPROVED)
+	w.proc.stop()
+}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -24,6 +25,8 @@ type process struct {
 	t      testing.TB
 	cmd    *exec.Cmd
 	exited chan struct{}
+	log    *os.File // what pdhook writes comes out of it
+	still  atomic.Bool
 
 	mu    sync.Mutex
 	lines []logLine
@@ -62,6 +65,7 @@ func launchUnder(t testing.TB, program, env []string, args ...string) *process {
 		t.Fatal(err)
 	}
 	_ = write.Close()
+	p.log = read
 	reading := make(chan struct{})
 	go func() {
 		defer close(reading)
@@ -100,7 +104,7 @@ func cleanEnv() []string {
 func (p *process) read(from io.Reader) {
 	scanner := bufio.NewScanner(from)
 	scanner.Buffer(nil, 1<<20)
-	for scanner.Scan() {
+	for !p.still.Load() && scanner.Scan() {
 		var line logLine
 		_ = json.Unmarshal(scanner.Bytes(), &line) // what is no JSON is kept as text only
 		p.mu.Lock()
@@ -153,6 +157,19 @@ func (p *process) says(text string) logLine {
 		case <-deadline:
 			p.t.Fatalf("pdhook did not say %q within %s", text, patience)
 		}
+	}
+}
+
+// leaveAlone makes the reader of the log go away, as a journald that is started anew does.
+func (p *process) leaveAlone() { _ = p.log.Close() }
+
+// standStill makes the reader of the log read no more after the next line, as a terminal after Ctrl-S.
+func (p *process) standStill() {
+	p.t.Helper()
+	p.still.Store(true)
+	const setPipeSize = 1031 // F_SETPIPE_SZ: a page, so that the pipe is full at once
+	if _, _, err := syscall.Syscall(syscall.SYS_FCNTL, p.log.Fd(), setPipeSize, 4096); err != 0 {
+		p.t.Fatal(err)
 	}
 }
 

@@ -255,15 +255,28 @@ func TestWithoutAPingThatArrivesSubscribeUndoesWhatItDid(t *testing.T) {
 		"Undone: webhook subscription", "Undone: "+w.path("webhook-secret"), "no test ping arrived", "PagerDuty sends to "+nobody, "public DNS", "certificate", "ingress", "replicas")
 	undone()
 
-	p := launch(t, w.env, "subscribe", "--config", w.configure(), "--url", nobody, "--wait", "10m")
-	w.eventually("it waits for the ping", func() bool { return w.pd.CountRequests(pingingSubscription) == 3 }) // two of the first run
-	if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
-		t.Fatal(err)
+	for i, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		p := launch(t, w.env, "subscribe", "--config", w.configure(), "--url", nobody, "--wait", "10m")
+		w.eventually("it waits for the ping", func() bool { return w.pd.CountRequests(pingingSubscription) == 3+i }) // two of the first run
+		if err := p.cmd.Process.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+		if code := p.wait(patience); code != 1 || !strings.Contains(p.output(), "Undone: webhook subscription") {
+			t.Errorf("%v: got exit code %d:\n%s", sig, code, p.output())
+		}
+		undone()
 	}
-	if code := p.wait(patience); code != 1 || !strings.Contains(p.output(), "Undone: webhook subscription") {
-		t.Errorf("interrupted: got exit code %d:\n%s", code, p.output())
+}
+
+func TestASubscribeWhoseOutputNobodyReadsGoesOnToItsEnd(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t, unsubscribed)
+	p := launch(t, w.env, "subscribe", "--config", w.configure(), "--url", w.hook())
+	p.leaveAlone()
+	if code := p.wait(2 * patience); code != 0 {
+		t.Errorf("got exit code %d", code)
 	}
-	undone()
+	w.theOne()
 }
 
 func TestASubscribeThatPagerDutyOrItsCallerStopsSaysWhatToDo(t *testing.T) {

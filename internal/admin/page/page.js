@@ -11,13 +11,25 @@ const live = document.getElementById("live");
 const lost = document.getElementById("lost");
 const news = document.getElementById("news");
 let etag = "";
+let ahead = 0; // milliseconds by which the reader's clock is ahead of pdhook's, where that is more than a minute
 let since = 0; // when pdhook was last heard of, while it is lost
-let heard = Date.now();
+let heard = now();
 let failures = 0;
 let timer = 0;
 let asking = false;
 
-// Times: the page says when, the reader's clock says how long ago.
+// Times: the page says when, the reader's clock says how long ago. One that is wrong is corrected by pdhook's.
+
+function now() {
+  return Date.now() - ahead;
+}
+
+function setClock(answer) {
+  const before = ahead;
+  const off = Date.now() - Date.parse(answer.headers.get("Date"));
+  ahead = Math.abs(off) > 60000 ? off : 0;
+  if (Math.abs(ahead - before) > 10000) tick();
+}
 
 function span(ms) {
   const minutes = Math.floor(ms / 60000);
@@ -29,13 +41,13 @@ function span(ms) {
 }
 
 function clock(at) {
-  const sameDay = at.toDateString() === new Date().toDateString();
+  const sameDay = at.toDateString() === new Date(now()).toDateString();
   return at.toLocaleString([], sameDay ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" });
 }
 
 function tell(time) {
   const at = new Date(time.dateTime);
-  const left = at - Date.now();
+  const left = at - now();
   switch (time.dataset.as) {
     case "ago": return left > 0 ? "in " + span(left) : span(-left) + " ago";
     case "in": return left > 0 ? "in " + span(left) : "now";
@@ -144,7 +156,7 @@ function gone(what) {
 }
 
 function back() {
-  heard = Date.now();
+  heard = now();
   failures = 0;
   since = 0;
   lost.hidden = true;
@@ -160,6 +172,7 @@ async function ask() {
       headers: { "Pdhook-News": "1", ...(etag && { "If-None-Match": etag }) },
       cache: "no-store", signal: AbortSignal.timeout(patience),
     });
+    setClock(answer);
     if (answer.status === 401) {
       failures++;
       gone("pdhook refuses the token now: reload the page to give the new one.");
