@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -92,12 +93,22 @@ func (l *logging) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// write holds no lock meanwhile: a reload that brings another output must not wait for one that stands still.
+// write holds no lock meanwhile: a reload that brings another output must not wait for one that stands still. A line
+// whose file is closed by such a reload goes to the next output.
 func (l *logging) write(line []byte) (int, error) {
+	for {
+		output := l.current()
+		n, err := output.Write(line)
+		if !errors.Is(err, os.ErrClosed) || output == l.current() {
+			return n, err
+		}
+	}
+}
+
+func (l *logging) current() io.Writer {
 	l.mu.Lock()
-	output := l.output
-	l.mu.Unlock()
-	return output.Write(line)
+	defer l.mu.Unlock()
+	return l.output
 }
 
 // A handler formats lines one way or the other, as its logging says.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"unicode"
 	"unicode/utf8"
@@ -66,6 +67,41 @@ func TestALogFileThatWasMovedAwayIsBegunAnew(t *testing.T) {
 	log.Info("still here")
 	if content, _ := os.ReadFile(path); !strings.Contains(string(content), "still here") {
 		t.Errorf("got %q, want the old output to stay", content)
+	}
+	if err := logging.apply(config.Log{Output: "stderr"}); err != nil {
+		t.Errorf("closing the file: got %v", err)
+	}
+}
+
+func TestNoLineIsLostWhileTheLogFileChanges(t *testing.T) {
+	paths := []string{filepath.Join(t.TempDir(), "a.log"), filepath.Join(t.TempDir(), "b.log")}
+	log, logging, err := newLogger(config.Log{Output: paths[0], Format: "text"}, false, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const lines = 5000
+	var done sync.WaitGroup
+	done.Go(func() {
+		for range lines {
+			log.Info("line")
+		}
+	})
+	for turn := range 200 {
+		if err := logging.apply(config.Log{Output: paths[turn%2], Format: "text"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done.Wait()
+	got := 0
+	for _, path := range paths {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got += strings.Count(string(content), "\n")
+	}
+	if got != lines {
+		t.Errorf("the files have %d lines, want %d", got, lines)
 	}
 	if err := logging.apply(config.Log{Output: "stderr"}); err != nil {
 		t.Errorf("closing the file: got %v", err)

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -185,7 +186,7 @@ func (q *Queue) one(ctx context.Context, look func(context.Context, access.Reque
 	if !due {
 		return true
 	}
-	result, err := look(ctx, id, cause)
+	result, err := attempt(ctx, id, cause, look)
 	q.end(id, result, err)
 	return true
 }
@@ -223,7 +224,9 @@ func (q *Queue) end(id access.RequestID, result Result, err error) {
 	t.failing = text
 	q.purge()
 	q.mu.Unlock()
-	if isNew {
+	if mistake, is := errors.AsType[*panicked](err); is && isNew {
+		q.log.Error("A look at a request panicked, it is tried again", "request_id", id, "error", text, "stack", string(mistake.stack))
+	} else if isNew {
 		q.log.Warn("A request could not be brought to its end, it is tried again", "request_id", id, "error", text)
 	}
 	if result.After > 0 { // also beside a failure: the earlier look comes first

@@ -238,6 +238,42 @@ func TestAFailureBacksOffAndASuccessResetsIt(t *testing.T) {
 	})
 }
 
+func TestALookThatPanicsHoldsUpItsOwnRequestAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mended atomic.Bool
+		d := openDesk(t, 1, func(_ context.Context, id access.RequestID) (Result, error) {
+			if id == "u/1" && !mended.Load() {
+				panic("nobody thought of this")
+			}
+			return Result{}, nil
+		})
+		defer d.close()
+		d.Add("u/1", access.CauseCreated)
+		d.Add("u/2", access.CauseCreated)
+		time.Sleep(10 * time.Minute)
+		tries := 0
+		for _, l := range d.looks() {
+			if l.id == "u/1" {
+				tries++
+			}
+		}
+		if others := len(d.looks()) - tries; tries < 3 || others != 1 {
+			t.Errorf("%d looks at the one that panics, %d at the other", tries, others)
+		}
+		if failing := d.Status().Failing["u/1"]; !strings.Contains(failing, "a mistake in pdhook") || !strings.Contains(failing, "nobody thought of this") {
+			t.Errorf("failing = %q", failing)
+		}
+		if log := d.log.String(); strings.Count(log, "level=ERROR") != 1 || !strings.Contains(log, "queue_test.go") {
+			t.Errorf("got %q, want one line with where it happened", log)
+		}
+		mended.Store(true)
+		time.Sleep(2 * time.Minute)
+		if s := d.Status(); len(s.Failing) != 0 {
+			t.Errorf("failing = %v, want nothing after a success", s.Failing)
+		}
+	})
+}
+
 func TestALastingFailureIsTriedSoonAndThenSlowly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := openDesk(t, 1, func(context.Context, access.RequestID) (Result, error) {
