@@ -70,7 +70,8 @@ type App struct {
 // on some requests would hold up the others.
 const workers = 64
 
-// How long the parts get to end: together less than the 20 s of spec §9.
+// How long the parts get to end: together less than the 20 s of spec §9, with what a pass takes to record what it did
+// in a Teleport and a store that hang, 6 and 5 s.
 const (
 	passGrace  = 5 * time.Second
 	drainGrace = 3 * time.Second

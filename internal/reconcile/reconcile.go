@@ -123,7 +123,7 @@ func New(cfg Config) *Reconciler {
 // A pass ends before a claim of its own runs out, so that nobody else takes over what is being written.
 const (
 	patience  = 45 * time.Second
-	recordFor = 10 * time.Second // on top of patience: what was done is recorded in any case
+	recordFor = 6 * time.Second // on top of patience, and of the grace at the end: what was done is recorded in any case
 	claimFor  = 60 * time.Second
 
 	// claimBeforeReview bounds what may stand between the facts and the approval that rests on them.
