@@ -119,7 +119,11 @@ func (s *Store) open() error {
 	if err != nil {
 		return s.openError(err)
 	}
-	s.db = badgerEngine{db}
+	log, err := openWriteAhead(s.path)
+	if err != nil {
+		return errors.Join(s.openError(err), db.Close())
+	}
+	s.db = badgerEngine{db, log}
 	if s.directory, err = os.Stat(s.path); err == nil {
 		err = s.checkIn()
 	}
