@@ -40,7 +40,7 @@ func ratio(b *testing.B, unit string, over, under func() float64) {
 // BenchmarkAcceptedPerRawFsync has 64 callers store events of 4 KiB, against a single writer that appends 4 KiB and
 // syncs on the same disk: what the group commit gains.
 func BenchmarkAcceptedPerRawFsync(b *testing.B) {
-	r := newRig(b, func(r *rig) { r.cfg.space, r.cfg.now = nil, nil })
+	r := newRig(b, func(r *rig) { r.cfg.space, r.cfg.free, r.cfg.now = nil, nil, nil })
 	file, err := os.Create(filepath.Join(b.TempDir(), "log"))
 	if err != nil {
 		b.Fatal(err)
