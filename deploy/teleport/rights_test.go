@@ -66,7 +66,7 @@ func newCluster(t *testing.T, roles ...*types.RoleV6) *cluster {
 			t.Error(err)
 		}
 	})
-	tick, late := time.NewTicker(2*time.Millisecond), time.After(20*time.Second)
+	tick, late := time.NewTicker(2*time.Millisecond), time.After(time.Minute)
 	defer tick.Stop()
 	for !client.Status().Connected {
 		select {
