@@ -80,6 +80,39 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Key == nil {
 		return nil, errors.New("pagerduty.api_key is missing")
 	}
+	cfg = cfg.filled()
+	c := &Client{
+		endpoint:  endpoint,
+		from:      cfg.From,
+		key:       cfg.Key,
+		account:   cfg.Account,
+		recovered: cfg.Recovered,
+		log:       cfg.Log,
+		now:       cfg.now,
+		budget:    newBudget(cfg.now),
+		mended:    make(chan struct{}, 1),
+		health:    &health{},
+	}
+	c.repeat = newRepeater(c.transport(cfg), firstDelay, repeatWithin)
+	c.http = &http.Client{
+		Transport: c.repeat,
+		// A redirect is handed back as the answer, which is an error like any other outside 2xx: the
+		// key must not travel to wherever it points.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	c.people.call = alone(c.findUser)
+	c.services.call = alone(c.findService)
+	c.duties.call, c.duties.most = c.askDuties, usersPerCall
+	c.onDuty.call, c.onDuty.most = c.askOnDuty, policiesPerCall
+	c.incidents.call, c.incidents.most = c.readIncidents, pageSize
+	c.ends.call, c.ends.most, c.ends.write = c.resolveAll, resolvedPerCall, true
+	c.api = pagerduty.NewClient("", pagerduty.WithAPIEndpoint(endpoint)) // the key is set for each attempt, see transport
+	c.api.HTTPClient = c.http
+	return c, nil
+}
+
+// filled gives cfg with the defaults of what is not set.
+func (cfg Config) filled() Config {
 	if cfg.Account == nil {
 		cfg.Account = func() string { return "" }
 	}
@@ -101,20 +134,12 @@ func New(cfg Config) (*Client, error) {
 	if cfg.now == nil {
 		cfg.now = time.Now
 	}
+	return cfg
+}
 
-	c := &Client{
-		endpoint:  endpoint,
-		from:      cfg.From,
-		key:       cfg.Key,
-		account:   cfg.Account,
-		recovered: cfg.Recovered,
-		log:       cfg.Log,
-		now:       cfg.now,
-		budget:    newBudget(cfg.now),
-		mended:    make(chan struct{}, 1),
-		health:    &health{},
-	}
-	c.repeat = newRepeater(&transport{
+// transport makes what a single attempt of a call goes through.
+func (c *Client) transport(cfg Config) *transport {
+	return &transport{
 		next:    cfg.Transport,
 		key:     cfg.Key,
 		timeout: attemptTimeout,
@@ -132,22 +157,7 @@ func New(cfg Config) (*Client, error) {
 		observe: cfg.Observe,
 		log:     cfg.Log,
 		now:     cfg.now,
-	}, firstDelay, repeatWithin)
-	c.http = &http.Client{
-		Transport: c.repeat,
-		// A redirect is handed back as the answer, which is an error like any other outside 2xx: the
-		// key must not travel to wherever it points.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	c.people.call = alone(c.findUser)
-	c.services.call = alone(c.findService)
-	c.duties.call, c.duties.most = c.askDuties, usersPerCall
-	c.onDuty.call, c.onDuty.most = c.askOnDuty, policiesPerCall
-	c.incidents.call, c.incidents.most = c.readIncidents, pageSize
-	c.ends.call, c.ends.most, c.ends.write = c.resolveAll, resolvedPerCall, true
-	c.api = pagerduty.NewClient("", pagerduty.WithAPIEndpoint(endpoint)) // the key is set for each attempt, see transport
-	c.api.HTTPClient = c.http
-	return c, nil
 }
 
 // Close lets go of idle connections. The client stays usable.

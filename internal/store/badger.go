@@ -23,10 +23,14 @@ type engine interface {
 type changes map[string][]byte
 
 // badgerEngine is the engine of every store that is no test.
-type badgerEngine struct{ *badger.DB }
+type badgerEngine struct {
+	*badger.DB
+	log *writeAhead
+}
 
+// Commit is called by one goroutine at a time. Readers may see the changes a moment before they are synced.
 func (b badgerEngine) Commit(c changes) error {
-	return b.Update(func(txn *badger.Txn) error {
+	err := b.Update(func(txn *badger.Txn) error {
 		for k, v := range c {
 			if err := change(txn, []byte(k), v); err != nil {
 				return err
@@ -34,7 +38,13 @@ func (b badgerEngine) Commit(c changes) error {
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	return b.log.sync()
 }
+
+func (b badgerEngine) Close() error { return errors.Join(b.DB.Close(), b.log.Close()) }
 
 func change(txn *badger.Txn, k, v []byte) error {
 	if v == nil {
@@ -46,14 +56,14 @@ func change(txn *badger.Txn, k, v []byte) error {
 // smallOptions suit a container with 128 MiB and a store of some thousand small records.
 func smallOptions(path string, log badger.Logger) badger.Options {
 	return badger.DefaultOptions(path).
-		// An acknowledged event has to survive power loss.
-		WithSyncWrites(true).
+		// What is committed has to survive power loss: writeAhead sees to it.
+		WithSyncWrites(false).
 		// The least that allows transactions of 1 MiB (15 % of it) next to the value threshold; each
 		// costs this much memory and, in the log beside it, disk.
 		WithMemTableSize(8 << 20).
 		WithNumMemtables(2).
-		// Values below it stay in the tables. Ours all do, so neither the value log's collection nor
-		// its unreported sync errors concern us.
+		// Values below it stay in the tables. Ours all do, so the value log is empty: it needs neither
+		// collection nor sync.
 		WithValueThreshold(1 << 20).
 		WithValueLogFileSize(16 << 20).
 		// Without compression no cache of unpacked blocks is needed: the page cache does as well, and

@@ -5,42 +5,18 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/pdhook/pdhook/internal/access"
+	"github.com/pdhook/pdhook/test/ratio"
 )
-
-// rounds are how often each side of a ratio is measured, one after the other.
-const rounds = 5
-
-// ratio reports the median of one measure over that of another. When the lower one spreads by more than a
-// quarter, the machine was busy with something else and the figure is void.
-func ratio(b *testing.B, unit string, over, under func() float64) {
-	b.Helper()
-	for b.Loop() {
-		var top, bottom []float64
-		for range rounds {
-			bottom, top = append(bottom, under()), append(top, over())
-		}
-		slices.Sort(top)
-		slices.Sort(bottom)
-		result := top[rounds/2] / bottom[rounds/2]
-		b.ReportMetric(0, "ns/op") // says nothing here
-		if spread := (bottom[rounds-1] - bottom[0]) / bottom[rounds/2]; spread > 0.25 {
-			b.Logf("void: the denominator spreads by %.0f %%; %s would be %.2f", 100*spread, unit, result)
-			continue
-		}
-		b.ReportMetric(result, unit)
-	}
-}
 
 // BenchmarkAcceptedPerRawFsync has 64 callers store events of 4 KiB, against a single writer that appends 4 KiB and
 // syncs on the same disk: what the group commit gains.
 func BenchmarkAcceptedPerRawFsync(b *testing.B) {
-	r := newRig(b, func(r *rig) { r.cfg.space, r.cfg.now = nil, nil })
+	r := newRig(b, func(r *rig) { r.cfg.space, r.cfg.free, r.cfg.now = nil, nil, nil })
 	file, err := os.Create(filepath.Join(b.TempDir(), "log"))
 	if err != nil {
 		b.Fatal(err)
@@ -48,7 +24,7 @@ func BenchmarkAcceptedPerRawFsync(b *testing.B) {
 	defer func() { _ = file.Close() }()
 	next := 0
 	accepted := func() float64 { next++; return r.acceptedPerSecond(fmt.Sprint(next)) }
-	ratio(b, "accepted/fsync", accepted, func() float64 { return fsyncsPerSecond(b, file) })
+	ratio.Bench(b, ratio.AtLeast(1.8), accepted, func() float64 { return fsyncsPerSecond(b, file) })
 }
 
 func (r *rig) acceptedPerSecond(round string) float64 {
@@ -92,7 +68,7 @@ func BenchmarkOpenWith100000Links(b *testing.B) {
 	full.fill(100_000)
 	full.close()
 	empty.close()
-	ratio(b, "full/empty", full.secondsToOpen, empty.secondsToOpen)
+	ratio.Bench(b, ratio.AtMost(3), full.secondsToOpen, empty.secondsToOpen)
 	full.open() // what ends the benchmark closes them
 	empty.open()
 }

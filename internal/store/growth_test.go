@@ -30,7 +30,7 @@ const (
 func TestTrafficStaysWithinBoundsOfDiskAndMemory(t *testing.T) {
 	days, kept := growth()
 	retention := time.Duration(kept) * 24 * time.Hour
-	r := newRig(t, func(r *rig) { r.cfg.Retention, r.cfg.space = retention, nil })
+	r := newRig(t, func(r *rig) { r.cfg.Retention, r.cfg.space, r.cfg.free = retention, nil, nil })
 	var disk, heap uint64
 	for day := range days {
 		r.oneDay(day)

@@ -34,6 +34,9 @@ func Open(cfg Config) (*Store, error) {
 	if cfg.space == nil {
 		cfg.space = measureRoom
 	}
+	if cfg.free == nil {
+		cfg.free = freeBytes
+	}
 	if err := prepareDirectory(cfg.Path); err != nil {
 		return nil, err
 	}
@@ -45,7 +48,7 @@ func Open(cfg Config) (*Store, error) {
 		retention: cfg.Retention,
 		log:       cfg.Log,
 		now:       cfg.now,
-		reserve:   &reserve{dir: cfg.Path, measure: cfg.space, now: cfg.now},
+		reserve:   &reserve{dir: cfg.Path, measure: cfg.space, free: cfg.free, now: cfg.now},
 		queue:     make(chan *operation, maxQueue),
 		reported:  make(chan error, 1),
 		ended:     make(chan struct{}),
@@ -123,7 +126,11 @@ func (s *Store) open() error {
 	if err != nil {
 		return s.openError(err)
 	}
-	s.db = badgerEngine{db}
+	log, err := openWriteAhead(s.path)
+	if err != nil {
+		return errors.Join(s.openError(err), db.Close())
+	}
+	s.db = badgerEngine{db, log}
 	if s.directory, err = os.Stat(s.path); err == nil {
 		err = s.checkIn()
 	}

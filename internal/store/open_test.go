@@ -125,8 +125,8 @@ func TestUnknownFieldsAreTolerated(t *testing.T) {
 
 func TestOptionsKeepEveryEventOutOfTheValueLog(t *testing.T) {
 	o := smallOptions("", nil)
-	if !o.SyncWrites || o.ValueThreshold < maxBatch || o.MemTableSize*15/100 <= maxBatch+portion {
-		t.Errorf("options: sync %v, threshold %d, memtable %d", o.SyncWrites, o.ValueThreshold, o.MemTableSize)
+	if o.ValueThreshold < maxBatch || o.MemTableSize*15/100 <= maxBatch+portion {
+		t.Errorf("options: threshold %d, memtable %d", o.ValueThreshold, o.MemTableSize)
 	}
 	db := must[*badger.DB](t)(badger.Open(smallOptions(t.TempDir(), badgerLog{newRig(t).log, func(error) {}})))
 	defer db.Close()

@@ -20,34 +20,43 @@ const (
 	// to forget what is there: a table of each level, and one compaction of all there is. Others may fill the
 	// volume faster than Badger's own work, which nothing can hold up once it began, uses the reserve.
 	leastFixed = 16 << 20
-	// measureEvery bounds how often the volume is looked at for those who only ask. Whoever writes looks
-	// before each commit: within a second a burst of large events could pass the reserve.
+	// measureEvery bounds how often the volume is measured. Before each commit what is free is read anew:
+	// within a second a burst of large events could pass the reserve.
 	measureEvery = time.Second
 )
 
 // room is what a volume has left and what the store takes of it, in bytes of real blocks: Badger's files
 // are sparse, so their lengths say nothing.
-type room struct{ free, used uint64 }
+type room struct {
+	free, used uint64
+	gone       uint64 // from the volume since used was measured: counts as the store's, whoever took it
+}
 
-func (r room) needed() uint64 { return reserveFixed + reserveTimes*r.used }
+func (r room) needed() uint64 { return reserveFixed + reserveTimes*(r.used+r.gone) }
 
-func (r room) least() uint64 { return leastFixed + r.used }
+func (r room) least() uint64 { return leastFixed + r.used + r.gone }
+
+// after gives the room once free has changed.
+func (r room) after(free uint64) room {
+	return room{free: free, used: r.used, gone: r.gone + r.free - min(r.free, free)}
+}
 
 // reserve watches the free space of the store's volume.
 type reserve struct {
 	dir     string
 	measure func(dir string) (room, error)
+	free    func(dir string) (uint64, error) // a part of it, in a tenth of the time
 	now     func() time.Time
 
 	mu   sync.Mutex
-	at   time.Time
+	at   time.Time // of the measurement
 	last room
 	err  error
 }
 
 // check gives ErrFull, with the figures, when the volume is at its reserve.
 func (r *reserve) check() error {
-	last, err := r.look(measureEvery)
+	last, err := r.look()
 	switch {
 	case err != nil:
 		return err
@@ -62,9 +71,9 @@ func atReserve(dir string, last room) error {
 		ErrFull, dir, size(last.free), size(last.needed()), size(last.used))
 }
 
-// checkLeast measures anew and gives ErrFull, with the figures, when nothing at all may be written.
+// checkLeast reads anew what is free and gives ErrFull, with the figures, when nothing at all may be written.
 func (r *reserve) checkLeast() error {
-	last, err := r.look(0)
+	last, err := r.lookAgain()
 	switch {
 	case err != nil:
 		return err
@@ -76,26 +85,48 @@ func (r *reserve) checkLeast() error {
 }
 
 func (r *reserve) used() (uint64, error) {
-	last, err := r.look(measureEvery)
+	last, err := r.look()
 	return last.used, err
 }
 
 func (r *reserve) available() (uint64, error) {
-	last, err := r.look(measureEvery)
+	last, err := r.look()
 	return last.free - min(last.free, last.needed()), err
 }
 
-// look gives what was measured less than maxAge ago.
-func (r *reserve) look(maxAge time.Duration) (room, error) {
+// look gives what was read last, measured less than measureEvery ago.
+func (r *reserve) look() (room, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if age := r.now().Sub(r.at); r.at.IsZero() || age < 0 || age >= maxAge {
-		if r.last, r.err = r.measure(r.dir); r.err != nil {
-			r.err = fmt.Errorf("measuring free space of %s: %w", r.dir, r.err)
-		}
-		r.at = r.now()
+	if r.outdated() {
+		r.take()
 	}
 	return r.last, r.err
+}
+
+// lookAgain reads what is free, and measures when that might be too little.
+func (r *reserve) lookAgain() (room, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	free, err := r.free(r.dir)
+	r.last = r.last.after(free)
+	if r.outdated() || err != nil || r.last.free <= r.last.needed() {
+		r.take()
+	}
+	return r.last, r.err
+}
+
+func (r *reserve) outdated() bool {
+	age := r.now().Sub(r.at)
+	return r.at.IsZero() || r.err != nil || age < 0 || age >= measureEvery
+}
+
+// take measures.
+func (r *reserve) take() {
+	if r.last, r.err = r.measure(r.dir); r.err != nil {
+		r.err = fmt.Errorf("measuring free space of %s: %w", r.dir, r.err)
+	}
+	r.at = r.now()
 }
 
 // measureRoom asks the file system. Badger keeps no folders below dir.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/pdhook/pdhook/internal/access"
@@ -62,6 +63,7 @@ func TestBurstWithinASecondDoesNotPassTheReserve(t *testing.T) {
 	stub := &engineStub{}
 	r := newRig(t, stubbed(stub), func(r *rig) { // each commit takes a MiB of what is left
 		r.cfg.space = func(string) (room, error) { return room{free: uint64(104-stub.count()) << 20}, nil }
+		r.cfg.free = func(string) (uint64, error) { return uint64(104-stub.count()) << 20, nil }
 	})
 	for i := range 64 {
 		if _, err := r.Accept(t.Context(), event(access.EventID(fmt.Sprint(i)))); err != nil && !errors.Is(err, ErrFull) {
@@ -108,6 +110,44 @@ func TestWhoOnlyAsksMeasuresTheVolumeOnceASecond(t *testing.T) {
 	}
 }
 
+func TestWhatIsGoneSinceTheVolumeWasMeasuredMayBeTheStores(t *testing.T) {
+	r := newRig(t)
+	r.setRoom(room{free: 200 << 20, used: 10 << 20})
+	r.accept(event("measured"))
+	now := func(free, used uint64) { // no second has passed
+		r.mu.Lock()
+		r.room = room{free: free << 20, used: used << 20}
+		r.mu.Unlock()
+	}
+	now(150, 10) // taken by others
+	r.accept(event("let in"))
+	now(140, 20) // taken by the store: 64 + 4 × 20 are more
+	if _, err := r.Accept(t.Context(), event("e1")); !errors.Is(err, ErrFull) {
+		t.Errorf("got %v, want ErrFull", err)
+	}
+}
+
+func TestWhoWritesMeasuresTheVolumeOnceASecondWhileThereIsPlenty(t *testing.T) {
+	var measured atomic.Int64
+	r := newRig(t, func(r *rig) {
+		r.cfg.space = func(string) (room, error) { measured.Add(1); return room{free: 1 << 40}, nil }
+	})
+	for second := range 3 {
+		r.pass(measureEvery)
+		r.accept(event(access.EventID(fmt.Sprint(second))))
+		before := measured.Load()
+		for i := range 10 {
+			r.accept(event(access.EventID(fmt.Sprint(second, i))))
+		}
+		if again := measured.Load() - before; again > 0 {
+			t.Errorf("the volume was measured %d times more within a second", again)
+		}
+	}
+	if measured.Load() < 3 {
+		t.Errorf("the volume was measured %d times in three seconds", measured.Load())
+	}
+}
+
 func TestFullVolumeIsNotOpened(t *testing.T) {
 	cfg := newRig(t).cfg
 	cfg.Path = t.TempDir()
@@ -130,7 +170,7 @@ func TestSparseFilesCountByTheirBlocks(t *testing.T) {
 	if got.used < 1<<20 || got.used > 2<<20 || got.free == 0 {
 		t.Errorf("got %+v, want 1 MiB used", got)
 	}
-	r := newRig(t, func(r *rig) { r.cfg.space = nil })
+	r := newRig(t, func(r *rig) { r.cfg.space, r.cfg.free = nil, nil })
 	if n := must[uint64](t)(r.Size()); n == 0 || n > 8<<20 {
 		t.Errorf("an empty store takes %d bytes, want a little", n)
 	}

@@ -49,6 +49,7 @@ func newRig(t testing.TB, options ...func(*rig)) *rig {
 		Log:       slog.New(slog.DiscardHandler),
 		now:       func() time.Time { r.mu.Lock(); defer r.mu.Unlock(); return r.time },
 		space:     func(string) (room, error) { r.mu.Lock(); defer r.mu.Unlock(); return r.room, nil },
+		free:      func(string) (uint64, error) { r.mu.Lock(); defer r.mu.Unlock(); return r.room.free, nil },
 	}
 	for _, option := range options {
 		option(r)

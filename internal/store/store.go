@@ -37,9 +37,10 @@ type Config struct {
 	Retention time.Duration // required; how long finished links, and decisions without an open link, are kept
 	Log       *slog.Logger  // required
 
-	now   func() time.Time               // time.Now unless a test sets it
-	space func(dir string) (room, error) // measureRoom unless a test sets it
-	wrap  func(engine) engine            // lets a test stand between the store and Badger
+	now   func() time.Time                 // time.Now unless a test sets it
+	space func(dir string) (room, error)   // measureRoom unless a test sets it
+	free  func(dir string) (uint64, error) // freeBytes unless a test sets it
+	wrap  func(engine) engine              // lets a test stand between the store and Badger
 }
 
 // Store is one open directory. Every method may be called from several goroutines at once.

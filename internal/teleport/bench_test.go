@@ -90,11 +90,7 @@ func connected(t *testing.T) *bench {
 
 func (b *bench) connect(t *testing.T) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	if err := b.Connect(ctx); err != nil {
-		t.Fatal(err)
-	}
+	eventually(t, "connected", func() bool { return b.Status().Connected })
 }
 
 // request makes a pending request for one role.

@@ -125,18 +125,8 @@ func (c *Client) Status() Status {
 	}
 }
 
-// Connect waits until there is a connection, which Run makes. When ctx ends first its error says what
-// stands in the way.
-func (c *Client) Connect(ctx context.Context) error {
-	conn, err := c.await(ctx)
-	if err != nil {
-		return err
-	}
-	conn.calls.Done()
-	return nil
-}
-
-// await waits for a connection and counts a call on it, which the caller ends with calls.Done.
+// await waits for a connection, which Run makes, and counts a call on it, which the caller ends with
+// calls.Done. When ctx ends first its error says what stands in the way.
 func (c *Client) await(ctx context.Context) (*connection, error) {
 	for {
 		conn, err := c.acquire()

@@ -5,7 +5,9 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -13,11 +15,11 @@ import (
 func TestTortureASyncEndsBetweenAnEventAndIts202(t *testing.T) {
 	t.Parallel()
 	w := startWorld(t, with("webhook.insecure_http", "true"), without("webhook.tls_cert"), without("webhook.tls_key"))
-	w.trace("-o", w.path("strace"), "-s", "16", "-e", "trace=read,write,msync")
+	w.trace("-o", w.path("strace"), "-s", "16", "-e", "trace=read,write,fdatasync")
 	const senders = 16
 	flood := w.flood("SYNC", senders, 512) // together less than the log holds, so that it stays where it is
 	flood.moves(rounds(300, 3000), 0)
-	log := w.mapped(".mem")
+	log := w.descriptors(".mem")
 	accepted := flood.stop()
 	w.proc.stop()
 	answered := 0
@@ -42,24 +44,30 @@ func TestTortureASyncEndsBetweenAnEventAndIts202(t *testing.T) {
 	t.Logf("%d answers", answered)
 }
 
-// mapped gives the address at which pdhook has mapped the file of its store with an ending: Badger's log.
-func (w *world) mapped(ending string) string {
+// descriptors gives the descriptors under which pdhook has open the file of its store with an ending: Badger's log.
+func (w *world) descriptors(ending string) (open []string) {
 	w.t.Helper()
-	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", w.proc.cmd.Process.Pid))
+	all, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", w.proc.cmd.Process.Pid))
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	found := regexp.MustCompile(`(?m)^([0-9a-f]+)-.*/store/\d+`+regexp.QuoteMeta(ending)+`$`).FindAllSubmatch(maps, -1)
-	if len(found) != 1 {
-		w.t.Fatalf("got %d mappings of *%s, want one", len(found), ending)
+	files := map[string]bool{}
+	for _, descriptor := range all {
+		if file, err := os.Readlink(descriptor); err == nil && strings.HasSuffix(file, ending) {
+			open = append(open, filepath.Base(descriptor))
+			files[file] = true
+		}
 	}
-	return "0x" + string(found[0][1])
+	if len(files) != 1 {
+		w.t.Fatalf("got %d open files *%s, want one", len(files), ending)
+	}
+	return open
 }
 
 // syscalls follows what strace has seen, a line after the other. A call during which others happened has two
 // lines, "1 read(7,  <unfinished ...>" and "1 <... read resumed> …".
 type syscalls struct {
-	log     string               // address of the mapping whose sync counts
+	log     []string             // descriptors whose sync counts
 	begun   map[string]beginning // by thread: the call that is not over
 	arrived map[string]int       // by descriptor: the line in which the last read that gave something ended
 	synced  int                  // the latest line in which a sync of the log began that has ended
@@ -67,12 +75,12 @@ type syscalls struct {
 
 type beginning struct {
 	line int
-	on   string // descriptor or address
+	on   string // descriptor
 }
 
 var (
-	enters = regexp.MustCompile(`^(\d+) +(?:read|write|msync)\(([0-9a-fx]+), `)
-	leaves = regexp.MustCompile(`^(\d+) .*(read|write|msync)(?:\(| resumed>).* = (\d+)$`)
+	enters = regexp.MustCompile(`^(\d+) +(?:read|write|fdatasync)\((\d+)`)
+	leaves = regexp.MustCompile(`^(\d+) .*(read|write|fdatasync)(?:\(| resumed>).* = (\d+)$`)
 )
 
 // see takes a line in. It gives the descriptor when an answer 202 begins to be written to it.
@@ -86,7 +94,7 @@ func (s *syscalls) see(n int, line string) (descriptor string, answers bool) {
 		switch result := call[3]; {
 		case call[2] == "read" && result != "0":
 			s.arrived[began.on] = n
-		case call[2] == "msync" && result == "0" && began.on == s.log:
+		case call[2] == "fdatasync" && result == "0" && slices.Contains(s.log, began.on):
 			s.synced = max(s.synced, began.line)
 		}
 	}

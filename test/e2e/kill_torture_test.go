@@ -96,7 +96,7 @@ func (k *killing) trace(victim *world, inject string) (tracer *exec.Cmd, told st
 	k.t.Helper()
 	told = filepath.Join(k.t.TempDir(), "syncs")
 	tracer = exec.Command("strace", "-f", "-p", strconv.Itoa(victim.proc.cmd.Process.Pid), "-o", told,
-		"-e", "trace=msync", "-e", "signal=none", "-e", "inject=msync:"+inject)
+		"-e", "trace=fdatasync", "-e", "signal=none", "-e", "inject=fdatasync:"+inject)
 	says, err := tracer.StderrPipe()
 	if err != nil {
 		k.t.Fatal(err)
