@@ -23,6 +23,7 @@ func Decide(rules Rules, f Facts) access.Decision {
 		d.Sentence = "pdhook has already reviewed the request"
 		return d
 	}
+	f = forNamed(rules, f)
 	onCall, duties := checkOnCall(rules, f)
 	incident, basis := checkIncident(rules, f, onCall, duties)
 	d.Checks = []access.Check{
@@ -54,6 +55,28 @@ func Decide(rules Rules, f Facts) access.Decision {
 		d.Sentence += ", " + incident.Sentence
 	}
 	return d
+}
+
+// forNamed keeps the facts for what the request names: it may have changed since they were read. What it names
+// beside that was not read.
+func forNamed(rules Rules, f Facts) Facts {
+	services, schedules := f.Services, f.Schedules
+	f.Services, f.Schedules = nil, nil
+	for _, ref := range rules.ServiceRefs(f.Request) {
+		named := NamedService{Ref: ref}
+		if i := slices.IndexFunc(services, func(s NamedService) bool { return s.Ref == ref }); i >= 0 {
+			named = services[i]
+		}
+		f.Services = append(f.Services, named)
+	}
+	for _, ref := range rules.ScheduleRefs(f.Request) {
+		named := NamedSchedule{Ref: ref}
+		if i := slices.IndexFunc(schedules, func(s NamedSchedule) bool { return s.Ref == ref }); i >= 0 {
+			named = schedules[i]
+		}
+		f.Schedules = append(f.Schedules, named)
+	}
+	return f
 }
 
 // supported gives the first duty that an incident of the basis belongs to, so that the evidence fits together.

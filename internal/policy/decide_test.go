@@ -149,6 +149,18 @@ func TestDecision(t *testing.T) {
 			s.Services()[1].Fact = unknown[access.Service](errDown)
 		}, access.CouldNotTell, `the service "shipping" could not be read: PagerDuty answers 503`},
 
+		{"names: another service than the facts are for", func(s *situation) { s.annotate("services", "shipping") }, access.CouldNotTell,
+			`the service "shipping" was not read`},
+		{"names: no service any more, whatever the facts are for", func(s *situation) { s.annotate("services") }, access.No,
+			"the requested role names no service or schedule to be on call for"},
+		{"names: a schedule that the facts are not for", func(s *situation) { s.annotate("services"); s.annotate("schedules", "night") }, access.CouldNotTell,
+			`the schedule "night" was not read`},
+		{"names: several roles name a service that the facts are not for", func(s *situation) {
+			s.Request.Roles = []string{"dev", "ops"}
+			s.annotate("services", "payments", "shipping")
+		}, access.CouldNotTell,
+			`a request for several roles must qualify for every service and schedule they name (the service "shipping" was not read); ask for one role per request`},
+
 		{"window: the access starts later", func(s *situation) { s.Request.AssumeStart = now.Add(time.Second) }, access.No,
 			"the access starts later, at 2026-03-01T03:00:01Z"},
 		{"window: the access starts now", func(s *situation) { s.Request.AssumeStart = now }, access.Approve, onCallSince},

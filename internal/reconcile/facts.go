@@ -39,7 +39,7 @@ func (p *pass) decide(ctx context.Context) {
 	if since.Before(began) && !p.dutyHangs() && (due || d.Verdict == access.Approve || d.Verdict == access.CouldNotTell) {
 		p.evaluate(ctx, freshness{began, began, began})
 	}
-	p.undecided = since.Before(began) && p.facts.User.ReadAt.Before(began) && p.work.Decision.Verdict == access.No
+	p.undecided = since.Before(began) && p.work.Decision.Verdict == access.No
 	if p.work.Decision.Verdict == access.CouldNotTell {
 		err := p.factErrors()
 		p.undecided = !lasting(err)

@@ -330,3 +330,30 @@ func TestWhatIsOlderThanTheResolvedIncidentDoesNotReplaceIt(t *testing.T) {
 		}
 	})
 }
+
+func TestNobodyIsDeniedByARememberedNo(t *testing.T) {
+	for name, forget := range map[string]func(w *world){
+		"with all that was read":               func(*world) {},
+		"beside a user who was looked up anew": func(w *world) { delete(w.remembered, "user "+alice) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				deny(w)
+				r := w.replica("a")
+				w.settle(r, nil)
+				w.resolvedBy(w.incidents[0].ID, bobInPagerDuty)
+				w.aliceIsOnCall() // her shift began, and the webhook of the resolving is late
+				time.Sleep(30 * time.Second)
+				forget(w)
+				w.look(r, access.CauseTimer)
+				if got := w.requests[request].State; got == access.Denied {
+					t.Fatal("denied because alice was not on call 30 s ago")
+				}
+				w.settle(r, nil)
+				if got := w.requests[request].State; got != access.Approved {
+					t.Errorf("state = %s, want approved", got)
+				}
+			})
+		})
+	}
+}
