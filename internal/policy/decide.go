@@ -175,12 +175,12 @@ func checkRoles(rules Rules, req access.Request) access.Check {
 
 // checkWindow is check 5: the access starts now, is short enough, and the request is young enough.
 func checkWindow(rules Rules, f Facts) access.Check {
-	req := f.Request
+	req, now := f.Request, f.present()
 	c := access.Check{Name: "window", Status: access.Failed}
-	switch age := f.Now.Sub(req.Created); {
+	switch age := now.Sub(req.Created); {
 	case req.State != access.Pending:
 		c.Sentence = fmt.Sprintf("the request is %s already", req.State)
-	case req.AssumeStart.After(f.Now):
+	case req.AssumeStart.After(now):
 		c.Remedy = "it is decided when the access starts, at " + Time(req.AssumeStart)
 		c.Sentence = fmt.Sprintf("the access starts later, at %s", Time(req.AssumeStart))
 	case rules.MaxRequestAge > 0 && req.Created.IsZero():
@@ -192,7 +192,7 @@ func checkWindow(rules Rules, f Facts) access.Check {
 	case rules.MaxAccess > 0 && req.AccessExpires.IsZero():
 		c.Status, c.Sentence = access.Unknown, "Teleport gives no end of the requested access"
 		c.Remedy = newRequest + " that asks for at most " + span(rules.MaxAccess)
-	case rules.MaxAccess > 0 && req.AccessExpires.Sub(f.Now) > rules.MaxAccess:
+	case rules.MaxAccess > 0 && req.AccessExpires.Sub(now) > rules.MaxAccess:
 		c.Want = "ends within " + span(rules.MaxAccess)
 		c.Sentence = fmt.Sprintf("the access would last until %s, at most %s from now is allowed", Time(req.AccessExpires), span(rules.MaxAccess))
 		c.Remedy = newRequest + " that asks for at most " + span(rules.MaxAccess)
