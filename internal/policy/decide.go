@@ -102,6 +102,9 @@ func evidenceOf(f Facts, best duty, basis []access.Incident) *access.Evidence {
 		e.ReadAt = olderOf(e.ReadAt, s.Fact.Known(), s.Fact.ReadAt)
 	}
 	e.ReadAt = olderOf(e.ReadAt, f.OnCalls.Known(), f.OnCalls.ReadAt)
+	for _, duty := range f.Paging {
+		e.ReadAt = olderOf(e.ReadAt, duty.Known(), duty.ReadAt)
+	}
 	e.ReadAt = olderOf(e.ReadAt, f.Incidents.Known(), f.Incidents.ReadAt)
 	return e
 }
