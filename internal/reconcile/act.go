@@ -22,6 +22,7 @@ func (p *pass) act(ctx context.Context) {
 	urgentPartOver(ctx)
 	p.readIncidents(ctx)
 	p.readResolvers(ctx)
+	p.findReplacements(ctx)
 	p.denyOnlyWhoIsRefused()
 	p.effects(ctx, func(policy.Action) bool { return true })
 }

@@ -122,6 +122,22 @@ func (p *pass) reopen(ctx context.Context, linked *access.LinkedIncident, a poli
 	return err
 }
 
+// findReplacements finds what was opened in the place of an incident that was to be reopened, where that was never
+// recorded: the request may have been decided since, and the new incident has to end with it.
+func (p *pass) findReplacements(ctx context.Context) {
+	for i := range p.work.Link.Incidents {
+		linked := &p.work.Link.Incidents[i]
+		if p.work.Blocked[i] || p.seen[linked.ID].Open() || !slices.Contains(p.ledger.claim.reopening, linked.ID) {
+			continue
+		}
+		found, err := p.find(ctx, linked)
+		if err != nil {
+			p.block(i, err)
+		}
+		linked.Reopened = linked.Reopened || found
+	}
+}
+
 // replace opens an incident in the place of one that stays resolved, unless an earlier pass did so already.
 func (p *pass) replace(ctx context.Context, linked *access.LinkedIncident) error {
 	if found, err := p.find(ctx, linked); err != nil || found {

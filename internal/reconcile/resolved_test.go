@@ -77,6 +77,28 @@ func TestAnIncidentThatPagerDutyDoesNotReopenIsReplaced(t *testing.T) {
 				"  note This incident is resolved, but the access request is still pending. / " + decideAt)
 		})
 	})
+	t.Run("and the new one is ended although a crash kept it off the record and the request is decided by then", func(t *testing.T) {
+		for _, replica := range []string{"a", "b"} {
+			inWorld(t, func(t *testing.T, w *world) {
+				retrigger(w)
+				w.noReopen = true
+				r := w.replica("a")
+				w.settle(r, nil)
+				w.resolvedBySomebody("Q1")
+				w.fail = func(call string, _ int) fault { return map[string]fault{"create": orphaned}[call] }
+				_, _, _ = w.look(r, access.CauseChanged)
+				w.fail = nil
+				w.bob(access.Approved, "fine")
+				time.Sleep(claimFor)
+				w.settle(w.replica(replica), nil)
+				for _, i := range w.incidents {
+					if i.Open() {
+						t.Errorf("replica %s left incident %s open:\n%s", replica, i.ID, w.end())
+					}
+				}
+			})
+		}
+	})
 	t.Run("or reported as missing", func(t *testing.T) {
 		inWorld(t, func(t *testing.T, w *world) {
 			retrigger(w)
