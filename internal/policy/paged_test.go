@@ -59,7 +59,8 @@ func TestDecisionEvidenceIsAsOldAsWhatTellsWhoIsPaged(t *testing.T) {
 	duty := s.Paging["SSHIFT"]
 	duty.ReadAt = now.Add(-7 * time.Second)
 	s.Paging["SSHIFT"] = duty
-	if got := Decide(s.Rules, s.Facts).Evidence.ReadAt; !got.Equal(duty.ReadAt) {
-		t.Errorf("evidence of %s, want %s", got, duty.ReadAt)
+	d := Decide(s.Rules, s.Facts)
+	if got, shown := d.Evidence.ReadAt, d.Checks[2].ReadAt; !got.Equal(duty.ReadAt) || !shown.Equal(duty.ReadAt) {
+		t.Errorf("evidence of %s, shown as of %s, want %s", got, shown, duty.ReadAt)
 	}
 }
