@@ -27,6 +27,8 @@ type OnCall struct {
 	Level    int        // 1 is paged first
 	Start    time.Time  // zero: always on call
 	End      time.Time  // zero: no end known
+
+	ShiftBased bool // the schedule is a shift-based one: it tells who is paged
 }
 
 // At reports whether the entry covers the moment now.

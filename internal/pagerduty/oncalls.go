@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/pdhook/pdhook/internal/access"
@@ -183,6 +184,7 @@ func (o onCall) entry() (access.OnCall, error) {
 		if e.Schedule = access.ScheduleID(s.ID); e.Schedule == "" {
 			return e, fmt.Errorf("an entry of user %s has a schedule without id", e.User.ID)
 		}
+		e.ShiftBased = strings.HasPrefix(s.Type, "schedule_v3")
 	}
 	var err error
 	if o.Start.value != nil {

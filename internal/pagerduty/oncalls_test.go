@@ -43,7 +43,7 @@ func TestOnCallEntriesAreReadInAllTheirShapes(t *testing.T) {
 		want access.OnCall
 	}{
 		{"on a layer-based schedule", object{}, access.OnCall{User: user, Policy: "PPOL", Schedule: "PSCHED", Level: 2, Start: start, End: end}},
-		{"on a shift-based schedule", object{"schedule": object{"id": "PV3", "type": "schedule_v3_reference"}}, access.OnCall{User: user, Policy: "PPOL", Schedule: "PV3", Level: 2, Start: start, End: end}},
+		{"on a shift-based schedule", object{"schedule": object{"id": "PV3", "type": "schedule_v3_reference"}}, access.OnCall{User: user, Policy: "PPOL", Schedule: "PV3", Level: 2, Start: start, End: end, ShiftBased: true}},
 		{"directly", object{"schedule": nil, "start": nil, "end": nil}, access.OnCall{User: user, Policy: "PPOL", Level: 2}},
 		{"without an end", object{"end": nil}, access.OnCall{User: user, Policy: "PPOL", Schedule: "PSCHED", Level: 2, Start: start}},
 		{"with fractions of seconds", object{"start": "2026-03-01T13:00:00.250Z"}, access.OnCall{User: user, Policy: "PPOL", Schedule: "PSCHED", Level: 2, Start: start.Add(250 * time.Millisecond), End: end}},

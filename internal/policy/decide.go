@@ -24,6 +24,7 @@ func Decide(rules Rules, f Facts) access.Decision {
 		d.Sentence = cmp.Or(approvedBecause(f.Request, f.Reviewer), access.AlreadySentence)
 		return d
 	}
+	f = forNamed(rules, f)
 	onCall, duties := checkOnCall(rules, f)
 	incident, basis := checkIncident(rules, f, onCall, duties)
 	d.Checks = []access.Check{
@@ -57,6 +58,28 @@ func Decide(rules Rules, f Facts) access.Decision {
 	return d
 }
 
+// forNamed keeps the facts for what the request names: it may have changed since they were read. What it names
+// beside that was not read.
+func forNamed(rules Rules, f Facts) Facts {
+	services, schedules := f.Services, f.Schedules
+	f.Services, f.Schedules = nil, nil
+	for _, ref := range rules.ServiceRefs(f.Request) {
+		named := NamedService{Ref: ref}
+		if i := slices.IndexFunc(services, func(s NamedService) bool { return s.Ref == ref }); i >= 0 {
+			named = services[i]
+		}
+		f.Services = append(f.Services, named)
+	}
+	for _, ref := range rules.ScheduleRefs(f.Request) {
+		named := NamedSchedule{Ref: ref}
+		if i := slices.IndexFunc(schedules, func(s NamedSchedule) bool { return s.Ref == ref }); i >= 0 {
+			named = schedules[i]
+		}
+		f.Schedules = append(f.Schedules, named)
+	}
+	return f
+}
+
 // supported gives the first duty that an incident of the basis belongs to, so that the evidence fits together.
 // One by a schedule takes any; without a basis the first duty of all is meant.
 func supported(duties []duty, basis []access.Incident) duty {
@@ -80,6 +103,9 @@ func evidenceOf(f Facts, best duty, basis []access.Incident) *access.Evidence {
 		e.ReadAt = olderOf(e.ReadAt, s.Fact.Known(), s.Fact.ReadAt)
 	}
 	e.ReadAt = olderOf(e.ReadAt, f.OnCalls.Known(), f.OnCalls.ReadAt)
+	for _, duty := range f.Paging {
+		e.ReadAt = olderOf(e.ReadAt, duty.Known(), duty.ReadAt)
+	}
 	e.ReadAt = olderOf(e.ReadAt, f.Incidents.Known(), f.Incidents.ReadAt)
 	return e
 }
@@ -153,12 +179,12 @@ func checkRoles(rules Rules, req access.Request) access.Check {
 
 // checkWindow is check 5: the access starts now, is short enough, and the request is young enough.
 func checkWindow(rules Rules, f Facts) access.Check {
-	req := f.Request
+	req, now := f.Request, f.present()
 	c := access.Check{Name: "window", Status: access.Failed}
-	switch age := f.Now.Sub(req.Created); {
+	switch age := now.Sub(req.Created); {
 	case req.State != access.Pending:
 		c.Sentence = fmt.Sprintf("the request is %s already", req.State)
-	case req.AssumeStart.After(f.Now):
+	case req.AssumeStart.After(now):
 		c.Remedy = "it is decided when the access starts, at " + Time(req.AssumeStart)
 		c.Sentence = fmt.Sprintf("the access starts later, at %s", Time(req.AssumeStart))
 	case rules.MaxRequestAge > 0 && req.Created.IsZero():
@@ -170,7 +196,7 @@ func checkWindow(rules Rules, f Facts) access.Check {
 	case rules.MaxAccess > 0 && req.AccessExpires.IsZero():
 		c.Status, c.Sentence = access.Unknown, "Teleport gives no end of the requested access"
 		c.Remedy = newRequest + " that asks for at most " + span(rules.MaxAccess)
-	case rules.MaxAccess > 0 && req.AccessExpires.Sub(f.Now) > rules.MaxAccess:
+	case rules.MaxAccess > 0 && req.AccessExpires.Sub(now) > rules.MaxAccess:
 		c.Want = "ends within " + span(rules.MaxAccess)
 		c.Sentence = fmt.Sprintf("the access would last until %s, at most %s from now is allowed", Time(req.AccessExpires), span(rules.MaxAccess))
 		c.Remedy = newRequest + " that asks for at most " + span(rules.MaxAccess)

@@ -55,7 +55,9 @@ func anySituation(t *rapid.T) situation {
 	s.Request.Reviews = often(t, "reviews", nil, []access.Review{{Author: "bob", State: access.Approved}}, []access.Review{{Author: "bob", State: access.Denied}})
 	s.Facts.User = anyFact(t, "user fact", often(t, "user", alice, bob))
 	s.Facts.Services = nil
+	s.annotate("services")
 	for _, service := range often(t, "services", []access.Service{payments, shipping}, []access.Service{payments}, nil) {
+		s.annotate("services", append(s.Request.Annotations["services"], service.Name)...)
 		s.Facts.Services = append(s.Facts.Services, NamedService{Ref: service.Name, Fact: anyFact(t, service.Name, service)})
 	}
 	s.OnCalls = anyFact(t, "on call", access.OnCalls{Entries: rapid.SliceOfN(rapid.Custom(anyEntry), 1, 5).Draw(t, "entries"), Now: now})

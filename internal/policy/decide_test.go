@@ -149,6 +149,18 @@ func TestDecision(t *testing.T) {
 			s.Services()[1].Fact = unknown[access.Service](errDown)
 		}, access.CouldNotTell, `the service "shipping" could not be read: PagerDuty answers 503`},
 
+		{"names: another service than the facts are for", func(s *situation) { s.annotate("services", "shipping") }, access.CouldNotTell,
+			`the service "shipping" was not read`},
+		{"names: no service any more, whatever the facts are for", func(s *situation) { s.annotate("services") }, access.No,
+			"the requested role names no service or schedule to be on call for"},
+		{"names: a schedule that the facts are not for", func(s *situation) { s.annotate("services"); s.annotate("schedules", "night") }, access.CouldNotTell,
+			`the schedule "night" was not read`},
+		{"names: several roles name a service that the facts are not for", func(s *situation) {
+			s.Request.Roles = []string{"dev", "ops"}
+			s.annotate("services", "payments", "shipping")
+		}, access.CouldNotTell,
+			`a request for several roles must qualify for every service and schedule they name (the service "shipping" was not read); ask for one role per request`},
+
 		{"window: the access starts later", func(s *situation) { s.Request.AssumeStart = now.Add(time.Second) }, access.No,
 			"the access starts later, at 2026-03-01T03:00:01Z"},
 		{"window: the access starts now", func(s *situation) { s.Request.AssumeStart = now }, access.Approve, onCallSince},
@@ -161,6 +173,25 @@ func TestDecision(t *testing.T) {
 		{"window: as old as allowed", func(s *situation) { s.Request.Created = now.Add(-12 * time.Hour) }, access.Approve, onCallSince},
 		{"window: older", func(s *situation) { s.Request.Created = now.Add(-12*time.Hour - time.Minute) }, access.No,
 			"the request was made at 2026-02-28T14:59:00Z, an age of at most 12h is allowed"},
+		{"window: older by PagerDuty's clock, by ours not", func(s *situation) {
+			s.Request.Created = now.Add(-12 * time.Hour)
+			s.onCall(shift(from(-time.Hour, 3*time.Hour)))
+			s.OnCalls.Value.Now = now.Add(2 * time.Hour)
+		}, access.No, "the request was made at 2026-02-28T15:00:00Z, an age of at most 12h is allowed"},
+		{"window: ends later by PagerDuty's clock, by ours not", func(s *situation) {
+			s.Request.AccessExpires = now.Add(24 * time.Hour)
+			s.OnCalls.Value.Now = now.Add(-30 * time.Minute)
+		}, access.No, "the access would last until 2026-03-02T03:00:00Z, at most 24h from now is allowed"},
+		{"window: starts later by the clock of a schedule, by ours not", func(s *situation) {
+			s.scheduleAlone("night", turn())
+			s.OnCalls = access.Fact[access.OnCalls]{}
+			s.Request.AssumeStart = now
+			s.Facts.Schedules[0].Fact.Value.Now = now.Add(-time.Minute)
+		}, access.No, "the access starts later, at 2026-03-01T03:00:00Z"},
+		{"window: starts later by ours, by PagerDuty's clock not", func(s *situation) {
+			s.Request.AssumeStart = now.Add(time.Minute)
+			s.OnCalls.Value.Now = now.Add(time.Minute)
+		}, access.Approve, onCallSince},
 		{"window: any age without a limit", func(s *situation) { s.MaxRequestAge = 0; s.Request.Created = time.Time{} }, access.Approve, onCallSince},
 		{"window: no creation time", func(s *situation) { s.Request.Created = time.Time{} }, access.CouldNotTell, "Teleport gives no creation time of the request"},
 		{"window: approved already", func(s *situation) { s.Request.State = access.Approved }, access.No, "the request is approved already"},

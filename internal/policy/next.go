@@ -11,8 +11,8 @@ func next(rules Rules, f Facts) time.Time {
 			at = t
 		}
 	}
-	if f.Request.AssumeStart.After(f.Now) {
-		earlier(f.Request.AssumeStart)
+	if start := f.Request.AssumeStart; start.After(f.present()) {
+		earlier(start.Add(f.behind()))
 	}
 	// Shifts start by PagerDuty's clock; we wait by ours.
 	for _, s := range f.Services {
@@ -30,4 +30,34 @@ func next(rules Rules, f Facts) time.Time {
 		}
 	}
 	return at
+}
+
+// present is PagerDuty's now, as of its answer about duty; ours where it gave none.
+func (f Facts) present() time.Time {
+	if now, _, told := f.clock(); told {
+		return now
+	}
+	return f.Now
+}
+
+// behind is by how much PagerDuty's clock is behind ours, as far as its answer tells.
+func (f Facts) behind() time.Duration {
+	now, readAt, told := f.clock()
+	if !told {
+		return 0
+	}
+	return readAt.Sub(now)
+}
+
+// clock gives what PagerDuty's clock showed in an answer about duty that was asked for at readAt.
+func (f Facts) clock() (now, readAt time.Time, told bool) {
+	if f.OnCalls.Known() && !f.OnCalls.Value.Now.IsZero() {
+		return f.OnCalls.Value.Now, f.OnCalls.ReadAt, true
+	}
+	for _, s := range f.Schedules {
+		if s.Fact.Known() && !s.Fact.Value.Now.IsZero() {
+			return s.Fact.Value.Now, s.Fact.ReadAt, true
+		}
+	}
+	return time.Time{}, time.Time{}, false
 }

@@ -21,6 +21,19 @@ func TestDecisionNextIsTheFirstMomentThatChangesIt(t *testing.T) {
 			s.onCall(shift(from(time.Hour, 2*time.Hour)))
 			s.Request.AssumeStart = now.Add(time.Minute)
 		}, now.Add(time.Minute)},
+		{"an assume-start time by PagerDuty's clock, a minute ahead of ours", func(s *situation) {
+			s.OnCalls.ReadAt, s.OnCalls.Value.Now = now, now.Add(time.Minute)
+			s.Request.AssumeStart = now.Add(time.Hour)
+		}, now.Add(59 * time.Minute)},
+		{"an assume-start time that PagerDuty, ahead of us, has passed", func(s *situation) {
+			s.onCall()
+			s.OnCalls.ReadAt, s.OnCalls.Value.Now = now, now.Add(time.Minute)
+			s.Request.AssumeStart = now.Add(30 * time.Second)
+		}, time.Time{}},
+		{"an assume-start time where PagerDuty did not tell the time", func(s *situation) {
+			s.OnCalls = unknown[access.OnCalls](errDown)
+			s.Request.AssumeStart = now.Add(time.Minute)
+		}, now.Add(time.Minute)},
 		{"an assume-start time that is over", func(s *situation) { s.onCall(); s.Request.AssumeStart = now.Add(-time.Minute) }, time.Time{}},
 		{"nobody's shift on a schedule does not count, whoever asks", func(s *situation) {
 			s.onCall()

@@ -126,9 +126,21 @@ func checkService(rules Rules, f Facts, s NamedService) (access.Check, *duty) {
 		c.Sentence = fmt.Sprintf("PagerDuty does not show the e-mail address of who is on call for %s", service.Name)
 		c.Remedy = needsAnswer(nil, "")
 		return c, nil
+	case !found || !levelAllowed(rules, entry):
+		if e, doubt := answering(access.Unknown, rules, f, service.Policy); doubt {
+			err := f.Paging[e.Schedule].Err
+			c.Sentence = unread(fmt.Sprintf("whom the shift-based schedule %s pages", e.Schedule), err)
+			c.Remedy = needsAnswer(err, "")
+			return c, nil
+		}
+	}
+	switch {
 	case !found:
 		c.Status = access.Failed
 		c.Sentence = fmt.Sprintf("%s is not on call for %s", who, service.Name)
+		if e, shadow := answering(access.Failed, rules, f, service.Policy); shadow {
+			c.Sentence = fmt.Sprintf("%s is on call for %s by the schedule %s, but not paged", who, service.Name, e.Schedule)
+		}
 		shift, ok := nextShift(rules, f, service.Policy)
 		if ok {
 			c.Sentence += ", next from " + Time(shift)
@@ -146,6 +158,9 @@ func checkService(rules Rules, f Facts, s NamedService) (access.Check, *duty) {
 		return c, nil
 	}
 	c.Status = access.Passed
+	if entry.ShiftBased {
+		c.ReadAt = oldest(c.ReadAt, f.Paging[entry.Schedule].ReadAt)
+	}
 	c.Saw = describe(entry)
 	c.Sentence = fmt.Sprintf("%s is on call for %s (level %d, %s)", who, service.Name, entry.Level, since(entry))
 	return c, &duty{service: service, entry: entry}
@@ -201,11 +216,11 @@ func comingShift(d access.Duty, user access.UserID) (start time.Time, found bool
 	return start, found
 }
 
-// lowest gives the requester's entry at the lowest level of the policy that covers PagerDuty's now. Each
+// lowest gives the requester's entry at the lowest level of the policy that covers PagerDuty's now and pages. Each
 // entry is compared with what was asked for: a filter that PagerDuty ignored must not approve anybody.
 func lowest(f Facts, policy access.PolicyID) (entry access.OnCall, found bool) {
 	for _, e := range f.OnCalls.Value.Entries {
-		if concerns(f, e, policy) && e.At(f.OnCalls.Value.Now) && (!found || e.Level < entry.Level) {
+		if concerns(f, e, policy) && e.At(f.OnCalls.Value.Now) && paged(f, e) == access.Passed && (!found || e.Level < entry.Level) {
 			entry, found = e, true
 		}
 	}

@@ -130,6 +130,9 @@ type Facts struct {
 
 	Schedules []NamedSchedule // those that the role names for approval
 
+	// Paging is what the schedules of PagedBy say of who is paged.
+	Paging map[access.ScheduleID]access.Fact[access.Duty]
+
 	// OnDuty is who is on call for a policy for which the requester is not. It explains and decides nothing.
 	OnDuty map[access.PolicyID]access.Fact[access.OnCalls]
 

@@ -116,6 +116,9 @@ const proof = "\npdhook: basis="
 
 var proven = regexp.MustCompile(`^Approved by pdhook: (.*)\.` + proof + `\S+ oncall=\S+ read=(\S+)$`)
 
+// refuses is the form of the reason of pdhook's denials. Who quotes one denies the request, too.
+var refuses = regexp.MustCompile(`^Denied by pdhook: .* resolved PagerDuty incident \S+, which asked for this decision\.$`)
+
 // provenFor is how far the facts behind pdhook's approval can lie from the review: Fresh, and what the clocks here
 // and in Teleport may differ.
 const provenFor = 5 * time.Minute
@@ -124,7 +127,9 @@ const provenFor = 5 * time.Minute
 // under another name, before its identity was replaced or as another replica. It reviews at most once, ever.
 func Reviewed(req access.Request, reviewer string) bool {
 	_, ours := req.ReviewBy(reviewer)
-	return ours || slices.ContainsFunc(req.Reviews, proves)
+	return ours || slices.ContainsFunc(req.Reviews, func(r access.Review) bool {
+		return proves(r) || r.State == access.Denied && refuses.MatchString(r.Reason)
+	})
 }
 
 // ApprovedBy reports whether a review is an approval of pdhook's, as Reviewed tells.

@@ -198,6 +198,7 @@ func TestPdhookKnowsItsOwnReviewAndIsNotTakenInByAQuotation(t *testing.T) {
 	ours := ReviewReason(access.Decision{Sentence: "alice is on call for payments\n" + hostile, Evidence: &access.Evidence{
 		User: access.User{ID: "UALICE"}, OnCall: access.OnCall{Policy: "PPAY", Level: 1}, ReadAt: at}})
 	line := ours[strings.LastIndex(ours, "\n"):]
+	denial := DenialReason(access.LinkedIncident{ID: "Q1"}, "Bob\n"+hostile)
 	for _, tt := range []struct {
 		name   string
 		review access.Review
@@ -213,6 +214,10 @@ func TestPdhookKnowsItsOwnReviewAndIsNotTakenInByAQuotation(t *testing.T) {
 		{"quoted after words", access.Review{Author: "bob", State: access.Approved, Reason: "Again: " + ours, Time: at}, false},
 		{"its last line alone", access.Review{Author: "bob", State: access.Approved, Reason: "fine" + line, Time: at}, false},
 		{"quoted in a denial", access.Review{Author: "bob", State: access.Denied, Reason: ours, Time: at}, false},
+		{"a denial under another name", access.Review{Author: "oldbot", State: access.Denied, Reason: denial, Time: at}, true},
+		{"a person's denial", access.Review{Author: "bob", State: access.Denied, Reason: "Bob resolved PagerDuty incident Q1", Time: at}, false},
+		{"a denial quoted in an approval", access.Review{Author: "bob", State: access.Approved, Reason: denial, Time: at}, false},
+		{"a denial quoted after words", access.Review{Author: "bob", State: access.Denied, Reason: "Again: " + denial, Time: at}, false},
 		{"with a time that is none", access.Review{Author: "bob", State: access.Approved, Reason: strings.Replace(ours, "read=2026", "read=soon", 1), Time: at}, false},
 	} {
 		if got := Reviewed(access.Request{Reviews: []access.Review{tt.review}}, "bot"); got != tt.want {

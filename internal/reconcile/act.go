@@ -130,8 +130,11 @@ func (p *pass) approve(ctx context.Context) error {
 	if err := p.readAgain(reviewCtx); err != nil {
 		return p.putOff(err)
 	}
-	if p.work.Decision.Verdict != access.Approve || p.work.Request.State != access.Pending {
+	switch d := p.work.Decision; {
+	case p.work.Request.State != access.Pending || d.Verdict == access.No || d.Verdict == access.Already:
 		return nil // somebody reviewed or decided it meanwhile
+	case d.Verdict != access.Approve:
+		return p.putOff(fmt.Errorf("approving: the request has changed: %s", d.Sentence))
 	}
 	req, err := p.Requests.SubmitReview(reviewCtx, p.id, access.Approved, policy.ReviewReason(p.work.Decision))
 	if err != nil {

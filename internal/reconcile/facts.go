@@ -39,7 +39,7 @@ func (p *pass) decide(ctx context.Context) {
 	if since.Before(began) && !p.dutyHangs() && (due || d.Verdict == access.Approve || d.Verdict == access.CouldNotTell) {
 		p.evaluate(ctx, freshness{began, began, began})
 	}
-	p.undecided = since.Before(began) && p.facts.User.ReadAt.Before(began) && p.work.Decision.Verdict == access.No
+	p.undecided = since.Before(began) && p.work.Decision.Verdict == access.No
 	if p.work.Decision.Verdict == access.CouldNotTell {
 		err := p.factErrors()
 		p.undecided = !lasting(err)
@@ -85,7 +85,7 @@ func (p *pass) judge() {
 func (p *pass) readFacts(ctx context.Context, as freshness) {
 	f, since := &p.facts, as.duty
 	f.User, f.OnCalls, f.Incidents = access.Fact[access.User]{}, access.Fact[access.OnCalls]{}, access.Fact[[]policy.IncidentFact]{}
-	f.Services, f.Schedules = nil, nil
+	f.Services, f.Schedules, f.Paging = nil, nil, nil
 	for n, ref := range p.rules.ServiceRefs(p.work.Request) {
 		f.Services = append(f.Services, policy.NamedService{Ref: ref, Fact: access.Fact[access.Service]{Err: tooMany(n)}})
 	}
@@ -125,9 +125,25 @@ func (p *pass) readFacts(ctx context.Context, as freshness) {
 	default:
 		f.OnCalls = p.Directory.OnCalls(ctx, f.User.Value.ID, until, since)
 	}
+	f.Paging = p.paging(ctx, policy.PagedBy(*f), since)
 	if services := policy.IncidentsWanted(p.rules, *f); len(services) > 0 {
 		f.Incidents = p.openIncidents(ctx, services, since)
 	}
+}
+
+// paging asks schedules whom they page right now.
+func (p *pass) paging(ctx context.Context, ids []access.ScheduleID, since time.Time) map[access.ScheduleID]access.Fact[access.Duty] {
+	answers := make([]access.Fact[access.Duty], len(ids))
+	var wg sync.WaitGroup
+	for i, id := range ids {
+		wg.Go(func() { answers[i] = p.Directory.Schedule(ctx, "id:"+string(id), time.Time{}, since) })
+	}
+	wg.Wait()
+	paging := map[access.ScheduleID]access.Fact[access.Duty]{}
+	for i, id := range ids {
+		paging[id] = answers[i]
+	}
+	return paging
 }
 
 // tooMany is why the name at position n of all that a request names is not looked up; nil when it is.
@@ -202,6 +218,9 @@ func (p *pass) factErrors() error {
 	}
 	for _, s := range p.facts.Schedules {
 		errs = append(errs, s.Fact.Err)
+	}
+	for _, duty := range p.facts.Paging {
+		errs = append(errs, duty.Err)
 	}
 	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil || errors.Is(err, access.ErrNotFound) })
 	if len(errs) == 0 {

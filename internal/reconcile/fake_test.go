@@ -156,7 +156,7 @@ func (d directory) Schedule(ctx context.Context, ref string, until, since time.T
 	return ask(ctx, d, "schedule", ref, since, func() (access.Duty, error) {
 		for _, s := range d.w.schedules {
 			if access.SameName(s.Name, ref) || "id:"+string(s.ID) == ref {
-				s.Shifts = slices.DeleteFunc(slices.Clone(s.Shifts), func(sh access.Shift) bool { return sh.Start.After(until) })
+				s.Shifts = slices.DeleteFunc(slices.Clone(s.Shifts), func(sh access.Shift) bool { return sh.Start.After(until) && !sh.At(time.Now()) })
 				return access.Duty{Schedule: s, Now: time.Now()}, nil
 			}
 		}

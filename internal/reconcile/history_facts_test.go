@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -21,6 +22,7 @@ const (
 	approved     kind = "is approved"
 	denied       kind = "is denied"
 	gone         kind = "is gone"
+	reworded     kind = "names the service alone"
 	onCall       kind = "is on call"
 	offCall      kind = "is no longer on call"
 	outageOpens  kind = "an outage begins"
@@ -44,7 +46,7 @@ const (
 )
 
 // kinds are all kinds, the likelier ones more than once.
-var kinds = []kind{made, made, made, made, madeForeign, approved, approved, approved, denied, denied, gone, gone, onCall, onCall, onCall, onCall,
+var kinds = []kind{made, made, made, made, madeForeign, approved, approved, approved, denied, denied, gone, gone, reworded, onCall, onCall, onCall, onCall,
 	offCall, offCall, outageOpens, outageOpens, outageAcked, outageAcked, outageEnds, ownAcked, ownResolved, ownResolved, ownTimedOut, ownMerged, ownMoved,
 	renamed, disabled, disabled, squatted, squatterGone, forbidden, ruled, unseen, ownReopened, ownReopened, byAdmin, reconfigured, reconfigured}
 
@@ -137,6 +139,14 @@ func (f fact) happen(r *run) []hint {
 		}
 		delete(w.requests, f.id())
 		return watched(f.id(), access.CauseGone)
+	case reworded:
+		if !there {
+			return nil
+		}
+		req.Annotations = maps.Clone(req.Annotations)
+		req.Annotations["services"], req.Annotations["schedules"] = []string{theServices[f.service%2]}, nil
+		w.requests[f.id()] = req
+		return watched(f.id(), access.CauseChanged)
 	case onCall, offCall:
 		return f.duty(w)
 	case outageOpens, outageAcked, outageEnds:

@@ -94,6 +94,31 @@ func TestPdhookReviewsOnceAlsoWhenItsIdentityIsReplaced(t *testing.T) {
 	}
 }
 
+func TestPdhookDeniesOnceAlsoWhenItsIdentityIsReplaced(t *testing.T) {
+	for _, replica := range []string{"a", "b"} {
+		t.Run(replica, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				deny(w)
+				w.denials = 2
+				r := w.replica("a")
+				w.settle(r, nil)
+				w.resolvedBy(w.incidents[0].ID, bobInPagerDuty)
+				w.fail = func(call string, _ int) fault { return map[string]fault{"review": orphaned}[call] }
+				if _, _, died := w.look(r, "webhook incident.resolved"); !died {
+					t.Fatal("want it killed after its denial, before that is on record")
+				}
+				w.fail = nil
+				r = w.replica(replica)
+				r.Requests = namesake{teleport{w}}
+				w.settle(r, nil)
+				if req := w.requests[request]; len(req.Reviews) != 1 || req.State != access.Pending {
+					t.Errorf("pdhook denied %d times, the request is %s; two people's denials were wanted", len(req.Reviews), req.State)
+				}
+			})
+		})
+	}
+}
+
 func TestARequestThatALaggingListHadLostIsNotifiedAgain(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.replica("a")

@@ -77,6 +77,28 @@ func TestAnIncidentThatPagerDutyDoesNotReopenIsReplaced(t *testing.T) {
 				"  note This incident is resolved, but the access request is still pending. / " + decideAt)
 		})
 	})
+	t.Run("and the new one is ended although a crash kept it off the record and the request is decided by then", func(t *testing.T) {
+		for _, replica := range []string{"a", "b"} {
+			inWorld(t, func(t *testing.T, w *world) {
+				retrigger(w)
+				w.noReopen = true
+				r := w.replica("a")
+				w.settle(r, nil)
+				w.resolvedBySomebody("Q1")
+				w.fail = func(call string, _ int) fault { return map[string]fault{"create": orphaned}[call] }
+				_, _, _ = w.look(r, access.CauseChanged)
+				w.fail = nil
+				w.bob(access.Approved, "fine")
+				time.Sleep(claimFor)
+				w.settle(w.replica(replica), nil)
+				for _, i := range w.incidents {
+					if i.Open() {
+						t.Errorf("replica %s left incident %s open:\n%s", replica, i.ID, w.end())
+					}
+				}
+			})
+		}
+	})
 	t.Run("or reported as missing", func(t *testing.T) {
 		inWorld(t, func(t *testing.T, w *world) {
 			retrigger(w)
@@ -365,4 +387,31 @@ func TestWhatIsOlderThanTheResolvedIncidentDoesNotReplaceIt(t *testing.T) {
 			t.Errorf("want another incident, which is open:\n%s", w.end())
 		}
 	})
+}
+
+func TestNobodyIsDeniedByARememberedNo(t *testing.T) {
+	for name, forget := range map[string]func(w *world){
+		"with all that was read":               func(*world) {},
+		"beside a user who was looked up anew": func(w *world) { delete(w.remembered, "user "+alice) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				deny(w)
+				r := w.replica("a")
+				w.settle(r, nil)
+				w.resolvedBy(w.incidents[0].ID, bobInPagerDuty)
+				w.aliceIsOnCall() // her shift began, and the webhook of the resolving is late
+				time.Sleep(30 * time.Second)
+				forget(w)
+				w.look(r, access.CauseTimer)
+				if got := w.requests[request].State; got == access.Denied {
+					t.Fatal("denied because alice was not on call 30 s ago")
+				}
+				w.settle(r, nil)
+				if got := w.requests[request].State; got != access.Approved {
+					t.Errorf("state = %s, want approved", got)
+				}
+			})
+		})
+	}
 }

@@ -133,6 +133,15 @@ func TestWhoIsOnDutyByAScheduleIsApproved(t *testing.T) {
 	}
 }
 
+func TestWhoIsOnCallForAServiceByAShiftBasedScheduleIsApproved(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.pd.UpgradeSchedule(w.primary.ID)
+	w.start()
+	id := w.request(kimMail, "payments-admin")
+	w.reaches(id, types.RequestState_APPROVED)
+}
+
 func TestThePollSeesAnOverrideOnANamedSchedule(t *testing.T) {
 	for _, c := range []struct {
 		name  string
