@@ -403,7 +403,7 @@ func TestNobodyIsDeniedByARememberedNo(t *testing.T) {
 				w.aliceIsOnCall() // her shift began, and the webhook of the resolving is late
 				time.Sleep(30 * time.Second)
 				forget(w)
-				w.look(r, access.CauseTimer)
+				_, _, _ = w.look(r, access.CauseTimer)
 				if got := w.requests[request].State; got == access.Denied {
 					t.Fatal("denied because alice was not on call 30 s ago")
 				}
