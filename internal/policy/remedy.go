@@ -68,9 +68,9 @@ func needsName(annotation, kind string) string {
 
 // needsDuty is the remedy for who is not on call; shift is the next that PagerDuty announces, zero for none.
 func needsDuty(who, what string, shift time.Time) string {
-	coming := "no shift is announced while the request lives, an override counts at once"
+	coming := "no shift is announced while the request lives, an override counts at the next poll"
 	if !shift.IsZero() {
-		coming = "the next shift starts " + Time(shift) + ", an override counts at once"
+		coming = "the next shift starts " + Time(shift) + ", an override counts at the next poll"
 	}
 	return fmt.Sprintf("%s comes on call %s: %s", who, what, coming)
 }

@@ -46,13 +46,13 @@ func TestEveryCheckThatFailsSaysWhatWouldMakeItPass(t *testing.T) {
 		{"no annotation", func(s *situation) { s.annotate("services"); s.Facts.Services = nil }, "on call",
 			"an admin adds the annotation services or schedules to the role that lets alice@example.com request dev"},
 		{"not on call, a shift is announced", func(s *situation) { s.onCall(shift(from(time.Hour, 2*time.Hour))) }, "on call",
-			"alice@example.com comes on call for the escalation policy of payments: the next shift starts 2026-03-01T04:00:00Z, an override counts at once"},
+			"alice@example.com comes on call for the escalation policy of payments: the next shift starts 2026-03-01T04:00:00Z, an override counts at the next poll"},
 		{"not on call, no shift is announced", func(s *situation) { s.onCall() }, "on call/service payments",
-			"alice@example.com comes on call for the escalation policy of payments: no shift is announced while the request lives, an override counts at once"},
+			"alice@example.com comes on call for the escalation policy of payments: no shift is announced while the request lives, an override counts at the next poll"},
 		{"on call at too high a level", func(s *situation) { s.MaxEscalationLevel = 2; s.onCall(shift(level(3))) }, "on call",
-			"alice@example.com comes on call for the escalation policy of payments at one of the levels 1 to 2: no shift is announced while the request lives, an override counts at once"},
+			"alice@example.com comes on call for the escalation policy of payments at one of the levels 1 to 2: no shift is announced while the request lives, an override counts at the next poll"},
 		{"on call at another level than the first", func(s *situation) { s.MaxEscalationLevel = 1; s.onCall(shift(level(2))) }, "on call",
-			"alice@example.com comes on call for the escalation policy of payments at level 1: no shift is announced while the request lives, an override counts at once"},
+			"alice@example.com comes on call for the escalation policy of payments at level 1: no shift is announced while the request lives, an override counts at the next poll"},
 		{"on call for none of several", func(s *situation) { s.bothServices(); s.onCall() }, "on call", "one of the services and schedules that the role names is enough"},
 		{"on call for one of several, by several roles", func(s *situation) {
 			s.Request.Roles = []string{"dev", "ship"}
@@ -66,7 +66,7 @@ func TestEveryCheckThatFailsSaysWhatWouldMakeItPass(t *testing.T) {
 		{"on call not read", func(s *situation) { s.OnCalls = unknown[access.OnCalls](errDown) }, "on call", asksAgain},
 		{"user unknown, thus on call unknown", func(s *situation) { s.User = notFound[access.User]() }, "on call", `the check "user" passes first`},
 		{"not on the schedule, a shift is announced", func(s *situation) { s.scheduleAlone("night", turn(lasts(time.Hour, 2*time.Hour))) }, "on call/schedule night",
-			"alice@example.com comes on call on the schedule night: the next shift starts 2026-03-01T04:00:00Z, an override counts at once"},
+			"alice@example.com comes on call on the schedule night: the next shift starts 2026-03-01T04:00:00Z, an override counts at the next poll"},
 		{"schedule unknown", func(s *situation) {
 			s.scheduleAlone("night")
 			s.Facts.Schedules[0].Fact = notFound[access.Duty]()

@@ -184,11 +184,11 @@ func recordDecision(w *edit, d *access.Decision) error {
 	return w.put(decisionKey(d.Request), d)
 }
 
-// timeless takes from a decision what differs each time it is made: Next is the announced moment by our clock, which
-// is compared with PagerDuty's anew, and its sentences name the moment itself. An approval keeps when its facts were
-// read: that is its evidence.
+// timeless takes from a decision what differs each time it is made: why it was made; and Next, the announced moment by our
+// clock, which is compared with PagerDuty's anew, and the sentences name the moment itself. An approval keeps when its
+// facts were read: that is its evidence.
 func timeless(d access.Decision) access.Decision {
-	d.Time, d.Next = time.Time{}, time.Time{}
+	d.Time, d.Next, d.Cause = time.Time{}, time.Time{}, ""
 	if d.Verdict != access.Approve {
 		d.Checks = unread(d.Checks)
 	}

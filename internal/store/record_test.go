@@ -120,6 +120,7 @@ func TestRecordThatDiffersInNothingWritesNothing(t *testing.T) {
 
 	later := noon.Add(time.Minute)
 	link.Updated, decision = later, no("r1", "alice is not on call", later)
+	decision.Cause = access.CauseTimer
 	r.record(access.Outcome{Link: &link, Decision: &decision, Finished: []access.EventID{"unknown"}})
 	r.record(access.Outcome{Link: &link})
 	if got := stub.count() - before; got != 0 {
