@@ -121,20 +121,18 @@ func checkService(rules Rules, f Facts, s NamedService) (access.Check, *duty) {
 		return c, nil
 	}
 	entry, found := lowest(f, service.Policy)
+	qualifies := found && levelAllowed(rules, entry)
+	doubt, unsure := answering(access.Unknown, rules, f, service.Policy)
 	switch {
 	case !found && nameless(f, service.Policy):
 		c.Sentence = fmt.Sprintf("PagerDuty does not show the e-mail address of who is on call for %s", service.Name)
 		c.Remedy = needsAnswer(nil, "")
 		return c, nil
-	case !found || !levelAllowed(rules, entry):
-		if e, doubt := answering(access.Unknown, rules, f, service.Policy); doubt {
-			err := f.Paging[e.Schedule].Err
-			c.Sentence = unread(fmt.Sprintf("whom the shift-based schedule %s pages", e.Schedule), err)
-			c.Remedy = needsAnswer(err, "")
-			return c, nil
-		}
-	}
-	switch {
+	case !qualifies && unsure:
+		err := f.Paging[doubt.Schedule].Err
+		c.Sentence = unread(fmt.Sprintf("whom the shift-based schedule %s pages", doubt.Schedule), err)
+		c.Remedy = needsAnswer(err, "")
+		return c, nil
 	case !found:
 		c.Status = access.Failed
 		c.Sentence = fmt.Sprintf("%s is not on call for %s", who, service.Name)
@@ -148,7 +146,7 @@ func checkService(rules Rules, f Facts, s NamedService) (access.Check, *duty) {
 		c.Sentence += instead(f, service.Policy)
 		c.Remedy = needsDuty(who, "for the escalation policy of "+service.Name+atLevel(rules), shift)
 		return c, nil
-	case !levelAllowed(rules, entry):
+	case !qualifies:
 		c.Status = access.Failed
 		c.Saw = fmt.Sprintf("level %d", entry.Level)
 		c.Sentence = fmt.Sprintf("%s is on call for %s only at level %d, at most %d is allowed", who, service.Name, entry.Level, rules.MaxEscalationLevel)
